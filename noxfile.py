@@ -1,0 +1,164 @@
+"""The project's tasks: `nox -l` lists them, `nox` runs what a change has to pass."""
+
+import atexit
+import os
+import shutil
+import sys
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, "scripts")
+from local_elasticsearch import find_or_start  # needs the path
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = "CI" in os.environ  # elsewhere, skipped and said so
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "build", "tests", "faults", "upstream", "demo", "coverage"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+
+CLIENTS = {
+    "8": ["elasticsearch[async]<9"],
+    "9": ["elasticsearch[async]>=9"],
+    "lowest": ["elasticsearch[async]==8.19.0", "langchain-core==1.0.0"],
+}
+DEFAULT_SERVER = "9.4.3"
+OLD_SERVER = "8.19.8"
+UPSTREAM = ["langchain-elasticsearch==1.0.0", "elasticsearch[async]<9"]
+
+MATRIX = [
+    *((python, client, DEFAULT_SERVER) for python in PYTHONS for client in ("8", "9")),
+    (OLDEST, "lowest", OLD_SERVER),
+    (NEWEST, "8", OLD_SERVER),
+]
+
+_servers = ExitStack()
+atexit.register(_servers.close)
+
+
+@nox.session
+@nox.parametrize(["python", "client", "server"], MATRIX)
+def tests(session: nox.Session, client: str, server: str) -> None:
+    """Run the tests, but for those of `faults` and `upstream`."""
+    if server != DEFAULT_SERVER and "ES_URL" in os.environ:
+        session.skip("ES_URL names the only server to use.")
+    install(session, "test", *CLIENTS[client])
+    arguments = ["-m", "not faults", "--ignore=tests/upstream", *session.posargs]
+    run_pytest(session, *arguments, server=server)
+
+
+@nox.session(python=NEWEST)
+def faults(session: nox.Session) -> None:
+    """Run the tests that do real harm to nodes of their own."""
+    install(session, "test")
+    run_pytest(session, "-m", "faults", "--ignore=tests/upstream", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def upstream(session: nox.Session) -> None:
+    """Exchange messages with the langchain-elasticsearch that we replace."""
+    install(session, "test")
+    python = new_environment(session, "langchain-elasticsearch", *UPSTREAM)
+    run_pytest(session, "tests/upstream", *session.posargs, UPSTREAM_PYTHON=python)
+
+
+@nox.session(python=NEWEST)
+def lint(session: nox.Session) -> None:
+    """Check style, types and that the generated twins are fresh."""
+    install(session, "lint", "test")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("python", "scripts/run_unasync.py", "--check")
+
+
+@nox.session(python=NEWEST)
+def generate(session: nox.Session) -> None:
+    """Format the sources and write the synchronous twins anew."""
+    session.install(*dependencies("generate"))
+    session.run("ruff", "format")
+    session.run("python", "scripts/run_unasync.py")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Store real conversations through both twins, and compare what comes back."""
+    install(session, "demo")
+    server = server_environment(DEFAULT_SERVER)
+    session.run("python", "examples/demo.py", *session.posargs, env=server)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build wheel and sdist, and import each from an environment with nothing else in it."""
+    session.install(*dependencies("build"))
+    output = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(output, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(output))
+    for path in sorted(output.iterdir()):
+        python = new_environment(session, path.name, str(path))
+        packages = "elasticsearch_chat_history._async, elasticsearch_chat_history._sync"
+        session.run(python, "-I", "-c", f"import {packages}", external=True)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Say what the tests of this run did not reach, in both twins."""
+    if not list(Path().glob(".coverage.*")):
+        session.skip("No tests were measured.")
+    session.install("coverage[toml]")
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+def install(session: nox.Session, *packages: str) -> None:
+    """Install the project in place, dependency groups by name, and other packages."""
+    groups = PROJECT["dependency-groups"]
+    named = [package for package in packages if package in groups]
+    others = [package for package in packages if package not in groups]
+    session.install("-e", ".", *dependencies(*named), *others)
+
+
+def dependencies(*groups: str) -> tuple[str, ...]:
+    """List what dependency groups ask for."""
+    return nox.project.dependency_groups(PROJECT, *groups)
+
+
+def run_pytest(
+    session: nox.Session, *arguments: str, server: str = DEFAULT_SERVER, **environment: str
+) -> None:
+    """Run pytest on a server of this version, and measure what it reaches."""
+    forget_earlier_coverage()
+    session.notify("coverage")
+    variables = {**server_environment(server), **environment}
+    session.run("coverage", "run", "-m", "pytest", *arguments, env=variables)
+
+
+@cache
+def forget_earlier_coverage() -> None:
+    """Remove what another run of nox has measured."""
+    for path in Path().glob(".coverage.*"):
+        path.unlink()
+
+
+@cache
+def server_environment(version: str) -> dict[str, str]:
+    """Start a server at the first need, for all sessions of this run."""
+    return dict(_servers.enter_context(find_or_start(version=version)).environment)
+
+
+def new_environment(session: nox.Session, name: str, *packages: str) -> str:
+    """Make an environment beside the session's own; gives its Python."""
+    folder = Path(session.virtualenv.location) / "beside" / name
+    session.run("python", "-m", "venv", "--clear", str(folder))
+    python = shutil.which("python", path=os.pathsep.join([f"{folder}/bin", f"{folder}/Scripts"]))
+    if python is None:
+        session.error(f"{folder} has no Python.")
+    session.run(python, "-m", "pip", "install", "--quiet", *packages, external=True)
+    return python

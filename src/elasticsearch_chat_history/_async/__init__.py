@@ -1,0 +1,1 @@
+"""The canonical, asynchronous source: all that talks to Elasticsearch."""

@@ -1,0 +1,66 @@
+"""Deleting what a query finds, in steps that each fit a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elasticsearch import AuthorizationException, NotFoundError
+
+from elasticsearch_chat_history._async.index import AsyncChatIndex
+from elasticsearch_chat_history._async.requests import send
+from elasticsearch_chat_history._queries import is_missing_index
+
+# Deleted well within the client's usual time-out of ten seconds.
+MAX_DELETED_AT_ONCE = 10_000
+
+
+async def delete_matching(
+    index: AsyncChatIndex, query: dict[str, Any], *, routing: str | None, all_visible: bool
+) -> int:
+    """Delete all documents that `query` finds; return how many went.
+
+    Elasticsearch deletes what a search finds, so that documents which no refresh has made visible
+    would stay. Deletes of somebody else in between are no failure.
+
+    Args:
+        index: The index; a missing one holds nothing to delete.
+        query: What to delete.
+        routing: Where the documents are, in an index routed by session.
+        all_visible: Whether every document was refreshed when it was written.
+    """
+    deleted = 0
+    try:
+        if not all_visible:
+            await _refresh(index)
+        while True:
+            answer = await send(
+                lambda: index.client.delete_by_query(
+                    index=index.name,
+                    query=query,
+                    routing=routing,
+                    conflicts="proceed",
+                    max_docs=MAX_DELETED_AT_ONCE,
+                    refresh=True,
+                ),
+                index.state,
+                index.max_retries,
+            )
+            deleted += int(answer["deleted"])
+            if answer["total"] < MAX_DELETED_AT_ONCE:
+                return deleted
+    except NotFoundError as error:
+        if is_missing_index(error):
+            return deleted
+        raise
+
+
+async def _refresh(index: AsyncChatIndex) -> None:
+    try:
+        await send(
+            lambda: index.client.indices.refresh(index=index.name),
+            index.state,
+            index.max_retries,
+        )
+    except AuthorizationException:
+        # Without the maintenance privilege what is not yet visible stays until the next time.
+        return

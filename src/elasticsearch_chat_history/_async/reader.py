@@ -1,0 +1,201 @@
+"""Reading a session: in one request where it fits, over a point in time where not."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import ApiError, ConnectionTimeout, NotFoundError
+
+from elasticsearch_chat_history._async.requests import send
+from elasticsearch_chat_history._clock import CLOCK
+from elasticsearch_chat_history._queries import (
+    MAX_HITS,
+    MESSAGE_FIELDS,
+    PAGE_SIZE,
+    PIT_KEEP_ALIVE,
+    is_lost_snapshot,
+    is_missing_index,
+    is_too_much_for_one_answer,
+    latest_seq,
+    routing_of,
+    session_query,
+    smaller,
+    total_order,
+)
+from elasticsearch_chat_history._reporting import LOGGER, describe
+from elasticsearch_chat_history._retries import is_retriable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from datetime import timedelta
+
+    from elasticsearch_chat_history._async.index import AsyncChatIndex
+
+Hit = dict[str, Any]
+
+
+class AsyncSessionReader:
+    """Reads the documents of one session, and lets the clock see how far they go."""
+
+    def __init__(self, index: AsyncChatIndex, session_id: str, ttl: timedelta | None) -> None:
+        self._index = index
+        self._session_id = session_id
+        self._ttl = ttl
+        self._routing = routing_of(session_id) if index.routing else None
+
+    async def all(self) -> list[Hit]:
+        """Return all documents of the session, oldest first."""
+        size = PAGE_SIZE
+        try:
+            # One more than fits tells whether there is a second page.
+            found = await self._search(size=size, track_total_hits=size + 1)
+        except (ApiError, ConnectionTimeout) as error:
+            if is_missing_index(error):
+                return []
+            if not self._is_too_much(error, size):
+                raise
+            size = smaller(size)
+        else:
+            hits: list[Hit] = found["hits"]["hits"]
+            if found["hits"]["total"]["value"] <= len(hits):
+                return self._observed(hits)
+        return await self._collect_again(size, limit=None)
+
+    async def last(self, limit: int) -> list[Hit]:
+        """Return the last `limit` documents of the session, oldest first."""
+        size = min(limit, MAX_HITS)
+        if limit <= MAX_HITS:
+            try:
+                found = await self._search(size=size, newest_first=True, track_total_hits=False)
+            except (ApiError, ConnectionTimeout) as error:
+                if is_missing_index(error):
+                    return []
+                if not self._is_too_much(error, size):
+                    raise
+                size = smaller(size)
+            else:
+                return self._observed(found["hits"]["hits"])[::-1]
+        hits = await self._collect_again(min(size, PAGE_SIZE), limit=limit)
+        return hits[::-1]
+
+    async def pages(
+        self,
+        size: int,
+        *,
+        newest_first: bool = False,
+        fields: list[str] = MESSAGE_FIELDS,
+    ) -> AsyncGenerator[list[Hit], None]:
+        """Yield the documents of the session in pages of `size` from one consistent snapshot.
+
+        The pages get smaller where Elasticsearch cannot answer one of that size.
+        """
+        try:
+            opened = await send(
+                lambda: self._index.client.open_point_in_time(
+                    index=self._index.name, keep_alive=PIT_KEEP_ALIVE, routing=self._routing
+                ),
+                self._index.state,
+                self._index.max_retries,
+            )
+        except NotFoundError as error:
+            if is_missing_index(error):
+                return
+            raise
+        pit_id = opened["id"]
+        after: list[Any] | None = None
+        try:
+            while True:
+                try:
+                    found = await self._search(
+                        size=size,
+                        newest_first=newest_first,
+                        track_total_hits=False,
+                        fields=fields,
+                        pit={"id": pit_id, "keep_alive": PIT_KEEP_ALIVE},
+                        search_after=after,
+                    )
+                except (ApiError, ConnectionTimeout) as error:
+                    if not self._is_too_much(error, size):
+                        raise
+                    size = smaller(size)
+                    continue
+                pit_id = found["pit_id"]
+                hits = found["hits"]["hits"]
+                if hits:
+                    yield self._observed(hits)
+                if len(hits) < size:
+                    return
+                after = hits[-1]["sort"]
+        finally:
+            await self._close(pit_id)
+
+    async def _collect_again(self, size: int, limit: int | None) -> list[Hit]:
+        # A snapshot goes with the node that keeps it; another one can be read from the start.
+        return await send(
+            lambda: self._collect(size, limit),
+            self._index.state,
+            self._index.max_retries,
+            worth_retrying=is_lost_snapshot,
+        )
+
+    async def _collect(self, size: int, limit: int | None) -> list[Hit]:
+        collected: list[Hit] = []
+        async with aclosing(self.pages(size, newest_first=limit is not None)) as pages:
+            async for hits in pages:
+                collected += hits
+                if limit is not None and len(collected) >= limit:
+                    break
+        return collected[:limit]
+
+    async def _search(
+        self,
+        *,
+        size: int,
+        track_total_hits: bool | int,
+        newest_first: bool = False,
+        fields: list[str] = MESSAGE_FIELDS,
+        pit: dict[str, Any] | None = None,
+        search_after: list[Any] | None = None,
+    ) -> Any:
+        order = total_order(newest_first=newest_first)
+        where: dict[str, Any]
+        if pit is None:
+            where = {"index": self._index.name, "routing": self._routing}
+        else:
+            where = {"pit": pit}
+            order.append({"_shard_doc": "asc"})
+        return await send(
+            lambda: self._index.client.search(
+                **where,
+                query=session_query(self._session_id, self._ttl),
+                sort=order,
+                size=size,
+                source={"includes": fields},
+                search_after=search_after,
+                track_total_hits=track_total_hits,
+                # A shard that does not answer must be an error, not a gap.
+                allow_partial_search_results=False,
+            ),
+            self._index.state,
+            self._index.max_retries,
+            worth_retrying=lambda error: (
+                is_retriable(error) and not self._is_too_much(error, size)
+            ),
+        )
+
+    def _is_too_much(self, error: Exception, size: int) -> bool:
+        # From a server that never answered, a time-out says nothing about the size of a page.
+        return size > 1 and self._index.state.reached and is_too_much_for_one_answer(error)
+
+    def _observed(self, hits: list[Hit]) -> list[Hit]:
+        seq = latest_seq(hits)
+        if seq is not None:
+            CLOCK.observe((self._index.name, self._session_id), seq)
+        return hits
+
+    async def _close(self, pit_id: str) -> None:
+        try:
+            await self._index.client.close_point_in_time(id=pit_id)
+        except Exception as error:  # noqa: BLE001  # what was read is right; it expires by itself
+            LOGGER.debug("A point in time could not be closed: %s", describe(error))

@@ -1,0 +1,143 @@
+"""Writing: documents go out in bulk requests that concurrent callers share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import ApiError, TransportError
+
+from elasticsearch_chat_history._bulk import (
+    FILTER_PATH,
+    Failure,
+    failure_of_request,
+    failures_in,
+    lines_of,
+)
+from elasticsearch_chat_history._compat import AsyncSignal, asleep
+from elasticsearch_chat_history._errors import MessagesNotStoredError
+from elasticsearch_chat_history._flush_queue import Batch, FlushQueue, PendingWrite
+from elasticsearch_chat_history._queries import routing_of
+from elasticsearch_chat_history._retries import RetryBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from elasticsearch_chat_history._arguments import Refresh
+    from elasticsearch_chat_history._async.index import AsyncChatIndex
+    from elasticsearch_chat_history._documents import Document
+    from elasticsearch_chat_history._mapping import IndexLayout
+
+# Each waits on a connection until the next refresh; the pool has ten by default, and reads and
+# the flush that does not wait need some.
+MAX_WAITING_FLUSHES = 4
+
+
+class AsyncWriter:
+    """Stores documents in one index with one refresh policy."""
+
+    def __init__(self, index: AsyncChatIndex, refresh: Refresh) -> None:
+        self._index = index
+        self._refresh = refresh
+        # Writers over the same client share one queue.
+        self._queue: FlushQueue = index.state.queue(
+            (index.client, index.name, refresh),
+            max_leaders=MAX_WAITING_FLUSHES + 1 if refresh == "wait_for" else 1,
+        )
+
+    async def store(self, documents: Sequence[Document]) -> None:
+        """Return when all documents are stored.
+
+        Raises:
+            MessagesNotStoredError: Some are not stored, or it is not known whether they are.
+            ApiError: Elasticsearch refused the request as a whole; nothing is stored.
+        """
+        budget = RetryBudget(self._index.max_retries)
+        layout = await self._index.prepare()
+        failures = await self._write(documents, range(len(documents)), layout, budget)
+        while any(failure.unprepared for failure in failures.values()):
+            delay = budget.delay(reached=True)
+            if delay is None:
+                break
+            await asleep(delay)
+            layout = await self._index.prepare_again(layout)
+            failures = await self._write(documents, list(failures), layout, budget)
+        if failures:
+            raise self._error(documents, failures)
+
+    async def _write(
+        self,
+        documents: Sequence[Document],
+        positions: Sequence[int],
+        layout: IndexLayout,
+        budget: RetryBudget,
+    ) -> dict[int, Failure]:
+        """Queue documents, lead flushes or wait until they are settled, and return what failed."""
+        lines = [self._lines(documents[position], layout) for position in positions]
+        signal = AsyncSignal()
+        write = PendingWrite(lines, signal, budget)
+        try:
+            self._queue.join(write)
+            while not write.settled:
+                if write.leads:
+                    await self._flush(write)
+                else:
+                    await signal.wait()
+        finally:
+            self._queue.leave(write)
+        return {positions[at]: failure for at, failure in sorted(write.failures.items())}
+
+    async def _flush(self, leader: PendingWrite) -> None:
+        pause = self._queue.pause()
+        if pause:
+            await asleep(pause)
+        batch = self._queue.take()
+        if not batch:
+            # Another leader has taken these documents along.
+            self._queue.step_down(leader)
+            return
+        try:
+            failures = await self._send(batch)
+        except BaseException:
+            self._queue.requeue(batch)
+            raise
+        self._queue.settle(batch, failures, reached=self._index.state.reached)
+
+    async def _send(self, batch: Batch) -> Sequence[Failure | None]:
+        lines: list[Any] = [write.lines[position] for write, position in batch]
+        try:
+            answer = await self._index.client.bulk(
+                index=self._index.name,
+                operations=lines,
+                refresh=self._policy(),
+                filter_path=FILTER_PATH,
+            )
+        except (ApiError, TransportError) as error:
+            self._index.state.reached |= isinstance(error, ApiError)
+            return [failure_of_request(error, len(batch))] * len(batch)
+        self._index.state.reached = True
+        return failures_in(answer.body, len(batch))
+
+    def _policy(self) -> Refresh:
+        # Like Elasticsearch itself beyond `index.max_refresh_listeners`: who would have to wait
+        # for those that wait asks for a refresh, which also ends their wait.
+        if self._refresh == "wait_for" and self._queue.leaders > MAX_WAITING_FLUSHES:
+            return True
+        return self._refresh
+
+    def _lines(self, document: Document, layout: IndexLayout) -> bytes:
+        routing = routing_of(document.session_id) if self._index.routing else None
+        return lines_of(document, layout, routing=routing)
+
+    def _error(self, documents: Sequence[Document], failures: dict[int, Failure]) -> Exception:
+        first = next(iter(failures.values()))
+        refused_as_a_whole = len(failures) == len(documents) and not first.retriable
+        if refused_as_a_whole and first.cause is not None:
+            return first.cause
+        error = MessagesNotStoredError(
+            self._index.name,
+            documents[0].session_id,
+            {position: failure.reason for position, failure in failures.items()},
+            [position for position in range(len(documents)) if position not in failures],
+        )
+        error.__cause__ = first.cause
+        return error

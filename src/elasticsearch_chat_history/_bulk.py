@@ -1,0 +1,88 @@
+"""The bulk request: its lines, its limits, and what its answer says of each document."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elasticsearch_chat_history._mapping import index_is_unprepared, write_guard
+from elasticsearch_chat_history._reporting import describe, describe_answer
+from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, is_retriable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from elasticsearch_chat_history._documents import Document
+    from elasticsearch_chat_history._mapping import IndexLayout
+
+MAX_DOCUMENTS = 2_000
+# A node counts a bulk about twice against its indexing pressure, a tenth of its heap; 4 MB pass
+# on a heap of 512 MB with room for other clients.
+MAX_BYTES = 4_000_000
+# What the answer must tell: the status of each document in its place, and why it failed.
+FILTER_PATH = "errors,items.create.status,items.create.error.type,items.create.error.reason"
+STATUS_CONFLICT = 409
+STATUS_TOO_LARGE = 413
+STATUS_TOO_MANY = 429
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a document is not stored."""
+
+    reason: str
+    retriable: bool = False
+    overload: bool = False
+    unprepared: bool = False
+    cause: Exception | None = None
+
+
+def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = None) -> bytes:
+    """Return the two lines of a bulk request that create `document`, and nothing if it exists."""
+    action: dict[str, Any] = {
+        "_id": document.id,
+        "dynamic_templates": write_guard(layout),
+    }
+    if routing is not None:
+        action["routing"] = routing
+    source = document.source(complete=layout.complete)
+    return f"{_json({'create': action})}\n{_json(source)}\n".encode()
+
+
+def failures_in(answer: Mapping[str, Any], count: int) -> list[Failure | None]:
+    """Return for each document of a bulk request None if it is stored, or why it is not."""
+    if not answer["errors"]:
+        return [None] * count
+    return [_failure_of(item["create"]) for item in answer["items"]]
+
+
+def failure_of_request(error: Exception, count: int) -> Failure:
+    """Return what an error of the whole request means for each of its `count` documents."""
+    status = getattr(error, "status_code", None)
+    # Too large together says nothing about each document alone.
+    divisible = status == STATUS_TOO_LARGE and count > 1
+    return Failure(
+        describe(error),
+        retriable=is_retriable(error) or divisible,
+        overload=status in (STATUS_TOO_LARGE, STATUS_TOO_MANY),
+        cause=error,
+    )
+
+
+def _failure_of(item: Mapping[str, Any]) -> Failure | None:
+    error = item.get("error")
+    # The id was chosen for this document alone: if it exists, an earlier attempt has stored it.
+    if error is None or item["status"] == STATUS_CONFLICT:
+        return None
+    return Failure(
+        describe_answer(error, item["status"]),
+        retriable=item["status"] in RETRIABLE_STATUSES,
+        overload=item["status"] == STATUS_TOO_MANY,
+        unprepared=index_is_unprepared(error),
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,57 @@
+"""Primitives that the twins name alike: `AsyncX` or `ax` in one, `X` or `x` in the other."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+AsyncCall = Callable[[], Awaitable[Result]]
+Call = Callable[[], Result]
+
+AsyncLock = asyncio.Lock
+Lock = threading.Lock
+
+asleep = asyncio.sleep
+sleep = time.sleep
+
+
+class AsyncSignal:
+    """Wakes the one task that waits for it; a wake-up before the wait is not lost."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        """End the current wait, or else the next one."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Wait for a wake-up and use it up."""
+        await self._event.wait()
+        self._event.clear()
+
+
+class Signal:
+    """Wakes the one thread that waits for it; a wake-up before the wait is not lost.
+
+    A bare lock: `threading.Event` makes a lock and a condition more for each wait, which is
+    measurable where many threads wait for one flush.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wake(self) -> None:
+        """End the current wait, or else the next one."""
+        if self._lock.locked():
+            self._lock.release()
+
+    def wait(self) -> None:
+        """Wait for a wake-up and use it up."""
+        self._lock.acquire()

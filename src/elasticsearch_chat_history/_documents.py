@@ -1,0 +1,171 @@
+"""The stored document: from a message to its document and back."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
+
+from elasticsearch_chat_history._arguments import is_encodable
+from elasticsearch_chat_history._errors import UnreadableMessageError
+from elasticsearch_chat_history._results import StoredMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+# Makes the ids that are derived from an idempotency key differ from all other uuid5.
+IDEMPOTENCY_NAMESPACE = uuid.UUID("7c1f1d5e-58a3-4d0b-9a57-3f5c2f0f6f11")
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One message, ready to be stored."""
+
+    id: str
+    session_id: str
+    seq: int
+    history: str
+    content: str
+    type: str
+    metadata: Mapping[str, Any] | None
+
+    def source(self, *, complete: bool) -> dict[str, Any]:
+        """Return the document's body; only upstream's three fields unless `complete`."""
+        body: dict[str, Any] = {
+            "session_id": self.session_id,
+            "created_at": self.seq // 1000,
+            "history": self.history,
+        }
+        if complete:
+            body.update(seq=self.seq, content=self.content, type=self.type)
+            if self.metadata is not None:
+                body["metadata"] = self.metadata
+        return body
+
+
+def documents_of(
+    messages: Sequence[BaseMessage],
+    session_id: str,
+    seqs: Iterable[int],
+    *,
+    ensure_ascii: bool = True,
+    metadata: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+) -> list[Document]:
+    """Return one document for each message.
+
+    Raises:
+        TypeError: A message holds something that JSON has no form for; it names the position.
+    """
+    return [
+        Document(
+            id=(
+                time_ordered_id(seq)
+                if idempotency_key is None
+                else derived_id(session_id, idempotency_key, position)
+            ),
+            session_id=session_id,
+            seq=seq,
+            history=_history_of(message, position, ensure_ascii=ensure_ascii),
+            content=_storable(message.text),
+            type=_storable(message.type),
+            metadata=metadata,
+        )
+        for position, (message, seq) in enumerate(zip(messages, seqs, strict=True))
+    ]
+
+
+def time_ordered_id(seq: int) -> str:
+    """Return a new uuid7 that sorts by `seq`, a time in microseconds.
+
+    The microseconds within the millisecond fill the 12 bits after the version (RFC 9562, section
+    6.2, method 3). The other 62 come from the operating system, so that forked processes differ.
+    """
+    milliseconds, microseconds = divmod(seq, 1000)
+    value = milliseconds & (1 << 48) - 1
+    value = value << 4 | 0x7
+    value = value << 12 | microseconds * 4096 // 1000
+    value = value << 2 | 0b10
+    value = value << 62 | secrets.randbits(62)
+    return str(uuid.UUID(int=value))
+
+
+def derived_id(session_id: str, idempotency_key: str, position: int) -> str:
+    """Return the id that a message of this call always gets."""
+    name = json.dumps([session_id, idempotency_key, position])
+    return str(uuid.uuid5(IDEMPOTENCY_NAMESPACE, name))
+
+
+def message_of(hit: Mapping[str, Any], session_id: str) -> BaseMessage:
+    """Return the message of a search hit.
+
+    Raises:
+        UnreadableMessageError: The document does not hold a message.
+    """
+    try:
+        stored = json.loads(hit["_source"]["history"])
+    except KeyError:
+        reason = "it has no history field"
+    except (TypeError, ValueError):
+        reason = "its history field is not JSON"
+    else:
+        try:
+            return messages_from_dict([stored])[0]
+        except Exception as error:  # noqa: BLE001  # the text is foreign, so anything may fail
+            # The error itself may quote the message, so only its kind is told.
+            reason = (
+                f"its history field is not a message that langchain-core knows "
+                f"({type(error).__name__}, type {_type_name(stored)})"
+            )
+    raise UnreadableMessageError(hit["_id"], session_id, reason) from None
+
+
+def stored_message_of(hit: Mapping[str, Any]) -> StoredMessage:
+    """Return a search hit as a `StoredMessage`."""
+    source = hit["_source"]
+    session_id = source["session_id"]
+    created_at, *_ = hit["sort"]
+    return StoredMessage(
+        id=hit["_id"],
+        session_id=session_id,
+        created_at=EPOCH + timedelta(milliseconds=int(created_at)),
+        message=message_of(hit, session_id),
+        metadata=source.get("metadata") or {},
+    )
+
+
+def _history_of(message: BaseMessage, position: int, *, ensure_ascii: bool) -> str:
+    try:
+        as_dict = message_to_dict(message)
+        text = json.dumps(as_dict, ensure_ascii=ensure_ascii)
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = _json_reason(error)
+    else:
+        # Elasticsearch refuses lone surrogates, so such a message is escaped all the same.
+        return text if is_encodable(text) else json.dumps(as_dict)
+    raise TypeError(
+        f"The message at position {position} (type {message.type!r}) cannot be written as JSON: "
+        f"{reason}. Nothing is stored; put only JSON values into its fields."
+    ) from None
+
+
+def _json_reason(error: Exception) -> str:
+    # json's own TypeErrors name a type; other errors may quote the message's text.
+    text = str(error)
+    return text if text.startswith("Object of type ") else type(error).__name__
+
+
+def _storable(text: str) -> str:
+    return text if is_encodable(text) else text.encode("utf-8", "replace").decode()
+
+
+def _type_name(stored: object) -> str:
+    if not isinstance(stored, dict):
+        return f"a JSON {type(stored).__name__}"
+    return f"{str(stored.get('type'))[:50]!r}"

@@ -1,0 +1,203 @@
+"""Who flushes what: the book-keeping of bulk requests that concurrent callers share.
+
+Group commit, as database engines do with their log (DeWitt et al., "Implementation Techniques for
+Main Memory Database Systems", 1984): the first caller leads and sends what is queued; what arrives
+meanwhile goes out with the next flush, led by one of those who wait. Nothing here waits or talks
+to Elasticsearch, so the twins share it. Every method takes the lock for a few instructions only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from elasticsearch_chat_history._bulk import MAX_BYTES, MAX_DOCUMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from elasticsearch_chat_history._bulk import Failure
+    from elasticsearch_chat_history._retries import RetryBudget
+
+LEAST_BYTES = 1
+
+
+class Wakeable(Protocol):
+    """What a caller waits on."""
+
+    def wake(self) -> None:
+        """End the wait."""
+
+
+class PendingWrite:
+    """The documents of one caller, and what became of them."""
+
+    def __init__(self, lines: Sequence[bytes], signal: Wakeable, budget: RetryBudget) -> None:
+        self.lines = list(lines)
+        self.signal = signal
+        self.budget = budget
+        self.unsent = deque(range(len(lines)))
+        self.in_flight = 0
+        self.failures: dict[int, Failure] = {}
+        self.queued = False
+        self.leads = False
+        self.gone = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known of each document what became of it."""
+        return not self.unsent and not self.in_flight
+
+
+Batch = list[tuple[PendingWrite, int]]
+
+
+class FlushQueue:
+    """The writes that wait for a flush, and who leads it.
+
+    Args:
+        max_leaders: How many flushes may be under way at once.
+        now: A clock in seconds.
+    """
+
+    def __init__(self, max_leaders: int = 1, now: Callable[[], float] = time.monotonic) -> None:
+        self._max_leaders = max_leaders
+        self._now = now
+        self._lock = threading.Lock()
+        self._waiting: deque[PendingWrite] = deque()
+        self._leaders = 0
+        self._max_bytes = MAX_BYTES
+        self._resume_at = 0.0
+
+    @property
+    def leaders(self) -> int:
+        """How many callers lead a flush now."""
+        return self._leaders
+
+    def join(self, write: PendingWrite) -> None:
+        """Queue a write; its caller leads if nobody else does."""
+        with self._lock:
+            write.queued = True
+            self._waiting.append(write)
+            if self._leaders < self._max_leaders:
+                self._leaders += 1
+                write.leads = True
+
+    def pause(self) -> float:
+        """Return for how many seconds the cluster is to be left alone after it refused."""
+        return max(0.0, self._resume_at - self._now())
+
+    def take(self) -> Batch:
+        """Return the documents of the next bulk request, those that wait longest first.
+
+        A write that does not fit goes on behind those that wait, so that none of them waits for
+        the whole of it.
+        """
+        batch: Batch = []
+        size = 0
+        with self._lock:
+            for _ in range(len(self._waiting)):
+                write = self._waiting[0]
+                taken = 0
+                while write.unsent and len(batch) < MAX_DOCUMENTS:
+                    length = len(write.lines[write.unsent[0]])
+                    if batch and size + length > self._max_bytes:
+                        break
+                    batch.append((write, write.unsent.popleft()))
+                    write.in_flight += 1
+                    size += length
+                    taken += 1
+                if not taken:
+                    break
+                self._waiting.popleft()
+                write.queued = bool(write.unsent)
+                if write.queued:
+                    self._waiting.append(write)
+                    break
+        return batch
+
+    def settle(self, batch: Batch, failures: Sequence[Failure | None], *, reached: bool) -> None:
+        """Note what became of each document, and wake the callers whose last one it was."""
+        touched: dict[int, tuple[PendingWrite, dict[int, Failure]]] = {}
+        for (write, position), failure in zip(batch, failures, strict=True):
+            _, failed = touched.setdefault(id(write), (write, {}))
+            if failure is not None:
+                failed[position] = failure
+        with self._lock:
+            for write, _ in batch:
+                write.in_flight -= 1
+            delays = [
+                self._retry_or_fail(write, failed, reached=reached)
+                for write, failed in touched.values()
+                if failed
+            ]
+            self._adapt(batch, failures)
+            self._resume_at = self._now() + max(delays, default=0.0)
+            for write, _ in touched.values():
+                if write.settled:
+                    write.signal.wake()
+
+    def requeue(self, batch: Batch) -> None:
+        """Put back what a leader could not finish: the outcome of its request is not known.
+
+        The documents keep their ids, so that those that were stored all the same stay single.
+        """
+        with self._lock:
+            for write, position in batch:
+                write.in_flight -= 1
+                self._put_back(write, [position])
+
+    def step_down(self, write: PendingWrite) -> None:
+        """Hand leadership to the caller that waits longest, if there is one."""
+        with self._lock:
+            self._step_down(write)
+
+    def leave(self, write: PendingWrite) -> None:
+        """Forget a write whose caller was cancelled, or has got what it waited for."""
+        with self._lock:
+            write.gone = True
+            write.unsent.clear()
+            if write.queued:
+                self._waiting.remove(write)
+            self._step_down(write)
+
+    def _step_down(self, write: PendingWrite) -> None:
+        if not write.leads:
+            return
+        write.leads = False
+        heir = next((other for other in self._waiting if not other.leads), None)
+        if heir is None:
+            self._leaders -= 1
+        else:
+            heir.leads = True
+            heir.signal.wake()
+
+    def _retry_or_fail(
+        self, write: PendingWrite, failed: dict[int, Failure], *, reached: bool
+    ) -> float:
+        retriable = [position for position, failure in failed.items() if failure.retriable]
+        delay = write.budget.delay(reached=reached) if retriable else None
+        if delay is not None:
+            self._put_back(write, retriable)
+        for position, failure in failed.items():
+            if delay is None or not failure.retriable:
+                write.failures[position] = failure
+        return delay or 0.0
+
+    def _put_back(self, write: PendingWrite, positions: Sequence[int]) -> None:
+        if write.gone:
+            return
+        write.unsent.extend(positions)
+        if not write.queued:
+            write.queued = True
+            self._waiting.appendleft(write)
+
+    def _adapt(self, batch: Batch, failures: Sequence[Failure | None]) -> None:
+        # A node that has no room for a bulk may have room for half of it.
+        if any(failure is not None and failure.overload for failure in failures):
+            size = sum(len(write.lines[position]) for write, position in batch)
+            self._max_bytes = max(LEAST_BYTES, min(size, self._max_bytes) // 2)
+        else:
+            self._max_bytes = min(MAX_BYTES, self._max_bytes * 2)

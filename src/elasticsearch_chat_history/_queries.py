@@ -1,0 +1,108 @@
+"""The searches that read a session, and what their answers say."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import ApiError, ConnectionTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+# `index.max_result_window` of an index unless its operator changed it.
+MAX_HITS = 10_000
+# Enough for most sessions to be read in one request, and some hundred kilobytes as a rule.
+PAGE_SIZE = 1_000
+PIT_KEEP_ALIVE = "1m"
+# All that a message needs; `content` would send its text a second time.
+MESSAGE_FIELDS = ["history"]
+# A routing value goes into the address of a request, whose length is limited.
+MAX_ROUTING_LENGTH = 512
+STORED_MESSAGE_FIELDS = ["history", "session_id", "metadata"]
+
+
+def session_query(session_id: str, ttl: timedelta | None = None) -> dict[str, Any]:
+    """Return the query that finds the messages of one session, none older than `ttl`."""
+    filters: list[dict[str, Any]] = [{"term": {"session_id": session_id}}]
+    if ttl is not None:
+        oldest = time.time_ns() // 1_000_000 - int(ttl.total_seconds() * 1000)
+        filters.append({"range": {"created_at": {"gte": oldest, "format": "epoch_millis"}}})
+    return {"bool": {"filter": filters}}
+
+
+def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:
+    """Return the sort that puts messages into their one order, or into its exact reverse.
+
+    Documents without `seq` come from upstream; `_seq_no` keeps those of one millisecond in the
+    order in which they were written.
+    """
+    order = "desc" if newest_first else "asc"
+    return [
+        {"created_at": {"order": order, "format": "epoch_millis", "unmapped_type": "date"}},
+        {
+            "seq": {
+                "order": order,
+                "missing": "_last" if newest_first else "_first",
+                "unmapped_type": "long",
+            }
+        },
+        {"_seq_no": {"order": order}},
+    ]
+
+
+def latest_seq(hits: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the greatest `seq` among sorted hits; for upstream's documents, their time."""
+    if not hits:
+        return None
+    first, last = (_seq_of(hit) for hit in (hits[0], hits[-1]))
+    return max(first, last)
+
+
+def _seq_of(hit: Mapping[str, Any]) -> int:
+    created_at, seq, *_ = hit["sort"]
+    # A missing seq comes back as the smallest long.
+    return int(seq) if seq is not None and seq > 0 else int(created_at) * 1000
+
+
+def routing_of(session_id: str) -> str:
+    """Return the routing value of a session.
+
+    A search takes a list of them with commas, in its address: an id that does not fit there is
+    replaced by its hash.
+    """
+    if "," in session_id or len(session_id) > MAX_ROUTING_LENGTH:
+        return hashlib.sha256(session_id.encode()).hexdigest()
+    return session_id
+
+
+def is_missing_index(error: Exception) -> bool:
+    """Tell whether a request failed because its index does not exist."""
+    return isinstance(error, ApiError) and "index_not_found_exception" in _kinds(error)
+
+
+def is_too_much_for_one_answer(error: Exception) -> bool:
+    """Tell whether a smaller page may be answered where this one was not."""
+    if isinstance(error, ConnectionTimeout):
+        return True
+    return isinstance(error, ApiError) and "circuit_breaking_exception" in _kinds(error)
+
+
+def is_lost_snapshot(error: Exception) -> bool:
+    """Tell whether a point in time has expired, or went with its node."""
+    return isinstance(error, ApiError) and "search_context_missing_exception" in _kinds(error)
+
+
+def smaller(size: int) -> int:
+    """Return the size of the page to try after one of `size` was too much."""
+    return max(1, size // 8)
+
+
+def _kinds(error: ApiError) -> set[str]:
+    details = error.body.get("error") if isinstance(error.body, dict) else None
+    if not isinstance(details, dict):
+        return set()
+    causes = [details, *details.get("root_cause", []), details.get("caused_by") or {}]
+    return {str(cause.get("type")) for cause in causes}

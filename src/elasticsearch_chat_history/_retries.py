@@ -1,0 +1,66 @@
+"""What is worth trying again, how long to wait, and when to give up.
+
+tenacity keeps the state of a retry with the call. Here several calls share one request, and each
+has a budget of its own, so that the state must be a value that any of them can carry on with.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from elasticsearch import ApiError, ConnectionError, SSLError  # noqa: A004  # the client's own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RETRIABLE_STATUSES = frozenset({429, 502, 503, 504})
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 6.0
+# A server that never answered is more likely misaddressed than restarting.
+FIRST_CONTACT_SECONDS = 3.0
+
+
+def is_retriable(error: Exception) -> bool:
+    """Tell whether the same request may succeed when it is sent again."""
+    if isinstance(error, ApiError):
+        return error.status_code in RETRIABLE_STATUSES
+    return isinstance(error, ConnectionError) and not isinstance(error, SSLError)
+
+
+def delay_before(attempt: int) -> float:
+    """Return the seconds to wait before retry number `attempt` (from 1), without jitter."""
+    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt - 1, 60))
+
+
+def jittered(delay: float) -> float:
+    """Return between half and all of `delay`, so that clients do not come back all at once."""
+    return delay * random.uniform(0.5, 1.0)  # noqa: S311  # not a secret
+
+
+class RetryBudget:
+    """How often and how long one call is tried again.
+
+    The ten retries of the default take about 30 seconds. Time-outs use up the time as well: no
+    new attempt begins when as much time has passed as all delays together would take.
+    """
+
+    def __init__(self, max_retries: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._max_retries = max_retries
+        self._attempts = 0
+        self._begin = now()
+        self._seconds = sum(delay_before(attempt + 1) for attempt in range(max_retries))
+
+    def delay(self, *, reached: bool) -> float | None:
+        """Count a failed attempt; return the seconds to wait for the next, or None to give up.
+
+        Args:
+            reached: Whether the server has ever answered this client.
+        """
+        self._attempts += 1
+        allowed = self._seconds if reached else min(self._seconds, FIRST_CONTACT_SECONDS)
+        if self._attempts > self._max_retries or self._now() - self._begin >= allowed:
+            return None
+        return jittered(delay_before(self._attempts))

@@ -1,0 +1,70 @@
+"""What histories share: by client what is in flight, by process what is known of an index."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from elasticsearch_chat_history._flush_queue import FlushQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, MutableMapping
+
+    from elasticsearch_chat_history._mapping import IndexLayout
+
+
+class TransportState:
+    """What belongs to one connection pool and goes with it."""
+
+    def __init__(self) -> None:
+        # Whether the server has ever answered: then it is worth waiting for.
+        self.reached = False
+        # One lock for each index, so that one caller prepares it and the others wait.
+        self.index_locks: dict[str, Any] = {}
+        self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
+
+    def queue(self, key: Hashable, *, max_leaders: int) -> FlushQueue:
+        """Return the queue for `key`; it lives as long as somebody holds it."""
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues.setdefault(key, FlushQueue(max_leaders))
+        return queue
+
+
+_STATES: MutableMapping[Any, TransportState] = WeakKeyDictionary()
+_LAYOUTS: dict[tuple[Hashable, str], IndexLayout] = {}
+_LAYOUTS_LOCK = threading.Lock()
+
+
+def transport_state(client: Any) -> TransportState:
+    """Return the state that all clients over the same connections share."""
+    state = _STATES.get(client.transport)
+    if state is None:
+        state = _STATES.setdefault(client.transport, TransportState())
+    return state
+
+
+def cluster_of(client: Any) -> Hashable:
+    """Return what tells one cluster from another: the addresses that the client was given."""
+    return frozenset(node.base_url for node in client.transport.node_pool.all())
+
+
+def known_layout(cluster: Hashable, index: str) -> IndexLayout | None:
+    """Return what this process knows of an index, if it has looked at it."""
+    return _LAYOUTS.get((cluster, index))
+
+
+def remember_layout(cluster: Hashable, index: str, layout: IndexLayout) -> None:
+    """Remember what an index lets us store."""
+    with _LAYOUTS_LOCK:
+        _LAYOUTS[cluster, index] = layout
+
+
+def forget_layout(cluster: Hashable, index: str, stale: IndexLayout) -> bool:
+    """Forget `stale`, unless somebody has looked at the index again since."""
+    with _LAYOUTS_LOCK:
+        if _LAYOUTS.get((cluster, index)) is not stale:
+            return False
+        del _LAYOUTS[cluster, index]
+        return True

@@ -1,0 +1,1 @@
+"""The tests; a package, so that both twins may use one file name."""

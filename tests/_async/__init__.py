@@ -1,0 +1,1 @@
+"""Tests of the asynchronous source; `tests/_sync` is generated from them."""

@@ -1,0 +1,60 @@
+"""What tests share: one server, clients of both kinds, and an index for each test."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+
+from local_elasticsearch import LocalElasticsearch, RunningElasticsearch, find_or_start
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[RunningElasticsearch | LocalElasticsearch]:
+    """The server that all tests share, but for those that do harm to one."""
+    with find_or_start() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def address(server: RunningElasticsearch | LocalElasticsearch) -> dict[str, Any]:
+    """The address of the server, as arguments of our classes."""
+    given = {
+        "es_url": server.url,
+        "es_user": server.user,
+        "es_password": server.password,
+        "es_api_key": server.api_key,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+@pytest.fixture(scope="session")
+def client_arguments(address: dict[str, Any]) -> dict[str, Any]:
+    """The address of the server, as arguments of Elasticsearch's own clients."""
+    arguments: dict[str, Any] = {"hosts": [address["es_url"]]}
+    if "es_api_key" in address:
+        arguments["api_key"] = address["es_api_key"]
+    elif "es_user" in address:
+        arguments["basic_auth"] = (address["es_user"], address["es_password"])
+    return arguments
+
+
+@pytest.fixture
+def client(client_arguments: dict[str, Any]) -> Iterator[Elasticsearch]:
+    with Elasticsearch(**client_arguments) as client:
+        yield client
+
+
+@pytest.fixture
+async def async_client(client_arguments: dict[str, Any]) -> AsyncIterator[AsyncElasticsearch]:
+    async with AsyncElasticsearch(**client_arguments) as client:
+        yield client
+
+
+@pytest.fixture
+def index(client: Elasticsearch) -> Iterator[str]:
+    """The name of an index that does not exist; what a test makes of it goes with the test."""
+    name = f"test-{uuid.uuid4().hex}"
+    yield name
+    client.options(ignore_status=404).indices.delete(index=name)

@@ -1,0 +1,38 @@
+"""Sees the requests of a client where they leave it."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it left the client."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def endpoint(self) -> str:
+        """The last part of the path, such as `_bulk`."""
+        return self.path.rpartition("/")[2]
+
+
+def recorded(client: Any) -> list[Request]:
+    """Return a list that every further request of `client`, of either kind, is added to."""
+    requests: list[Request] = []
+    perform_request = client.transport.perform_request
+
+    def record(method: str, target: str, **details: Any) -> Any:
+        headers = dict(details.get("headers") or {})
+        requests.append(Request(method, target, headers, details.get("body")))
+        return perform_request(method, target, **details)
+
+    client.transport.perform_request = record
+    return requests
