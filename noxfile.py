@@ -64,7 +64,7 @@ def faults(session: nox.Session) -> None:
 def upstream(session: nox.Session) -> None:
     """Exchange messages with the langchain-elasticsearch that we replace."""
     install(session, "test")
-    python = new_environment(session, "langchain-elasticsearch", *UPSTREAM)
+    python = environment_beside(session, "langchain-elasticsearch", *UPSTREAM)
     run_pytest(session, "tests/upstream", *session.posargs, UPSTREAM_PYTHON=python)
 
 
@@ -98,11 +98,11 @@ def demo(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """Build wheel and sdist, and import each from an environment with nothing else in it."""
     session.install(*dependencies("build"))
+    shutil.rmtree(session.create_tmp())
     output = Path(session.create_tmp()) / "dist"
-    shutil.rmtree(output, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(output))
     for path in sorted(output.iterdir()):
-        python = new_environment(session, path.name, str(path))
+        python = environment_beside(session, path.name, str(path))
         packages = "elasticsearch_chat_history._async, elasticsearch_chat_history._sync"
         session.run(python, "-I", "-c", f"import {packages}", external=True)
 
@@ -150,13 +150,15 @@ def forget_earlier_coverage() -> None:
 @cache
 def server_environment(version: str) -> dict[str, str]:
     """Start a server at the first need, for all sessions of this run."""
+    sys.path.insert(0, "scripts")
+
     return dict(_servers.enter_context(find_or_start(version=version)).environment)
 
 
-def new_environment(session: nox.Session, name: str, *packages: str) -> str:
-    """Make an environment beside the session's own; gives its Python."""
-    folder = Path(session.virtualenv.location) / "beside" / name
-    session.run("python", "-m", "venv", "--clear", str(folder))
+def environment_beside(session: nox.Session, name: str, *packages: str) -> str:
+    """Make an environment beside the session's own, or complete it; gives its Python."""
+    folder = Path(session.create_tmp()) / name
+    session.run("python", "-m", "venv", str(folder))
     python = shutil.which("python", path=os.pathsep.join([f"{folder}/bin", f"{folder}/Scripts"]))
     if python is None:
         session.error(f"{folder} has no Python.")

@@ -139,12 +139,12 @@ def unpack(archive: Path, target: Path) -> None:
             if Path(member.filename).parts[1:2] == ("elasticsearch",) and not member.is_dir()
         ]
         if not members:
-            message = f"{archive} has no elasticsearch folder"
-            raise zipfile.BadZipFile(message)
+            raise zipfile.BadZipFile(f"{archive} has no elasticsearch folder")
         for member, path in members:
             if ".." in path.parts:
-                message = f"{archive} has a file outside its folder: {member.filename}"
-                raise zipfile.BadZipFile(message)
+                raise zipfile.BadZipFile(
+                    f"{archive} has a file outside its folder: {member.filename}"
+                )
             destination = target / path
             destination.parent.mkdir(parents=True, exist_ok=True)
             with content.open(member) as source, destination.open("wb") as output:
@@ -161,8 +161,7 @@ def fetch_with_maven(distribution: Distribution, folder: Path) -> Path:
     """Let Maven bring the zip into a repository of its own under `folder`; return its path."""
     maven = shutil.which("mvn")
     if maven is None:
-        message = "mvn is not on the PATH"
-        raise DownloadError(message)
+        raise DownloadError("mvn is not on the PATH")
     log = folder / "maven.log"
     # With a repository of its own nothing of the 0.9 GB stays behind in the user's.
     process = OwnedProcess(
@@ -187,8 +186,7 @@ def fetch_with_maven(distribution: Distribution, folder: Path) -> Path:
     archive = folder / "repository" / distribution.repository_path
     if process.wait() != 0 or not archive.is_file():
         output = log.read_text(encoding="utf-8", errors="replace").strip()
-        message = f"mvn could not fetch {distribution.coordinates}:\n{output[-2000:]}"
-        raise DownloadError(message)
+        raise DownloadError(f"mvn could not fetch {distribution.coordinates}:\n{output[-2000:]}")
     return archive
 
 

@@ -78,7 +78,7 @@ def java_version(home: Path) -> int | None:
         text = release.read_text(encoding="utf-8", errors="replace")
     else:
         try:
-            run = subprocess.run(  # noqa: S603 - the very Java that is to be used
+            run = subprocess.run(
                 [str(java), "-version"], capture_output=True, text=True, check=False, timeout=30
             )
         except (OSError, subprocess.TimeoutExpired):
@@ -112,9 +112,7 @@ def _homes_beside(named: Sequence[Path], usual_folders: Sequence[Path]) -> Itera
                 yield java.parent.parent
 
 
-def _take(
-    search: JavaSearch, source: str, home: Path, oldest: int, user: User | None
-) -> bool:
+def _take(search: JavaSearch, source: str, home: Path, oldest: int, user: User | None) -> bool:
     version = java_version(home)
     closed = closed_folder(home / "bin" / "java", user)
     if version is None:

@@ -1,8 +1,8 @@
 """A process that ends with its owner, however the owner ends.
 
-Between the owner and the process stands a small guard, this file run as a script. It holds one end
-of a pipe whose other end only the owner has: when the owner is gone, the pipe closes, and the guard
-kills the whole process group and removes what was temporary.
+Between the owner and the process stands a small guard, this file run as a script. It holds one
+end of a pipe whose other end only the owner has: when the owner is gone, the pipe closes, and the
+guard kills the whole process group and removes what was temporary.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ class OwnedProcess:
         self._pipe_is_open = True
         try:
             with log.open("ab") as output:
-                self._guard = subprocess.Popen(  # noqa: S603 - our own file, no shell
+                self._guard = subprocess.Popen(
                     [sys.executable, "-I", "-S", __file__, str(for_guard)],
                     cwd="/",
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     pass_fds=(for_guard,),
-                    # Ctrl-C in a terminal must reach the owner alone, which then stops us in order.
+                    # Ctrl-C in a terminal reaches the owner alone, which then stops us in order.
                     start_new_session=True,
                 )
         except BaseException:
@@ -185,7 +185,7 @@ def _end_group(group: int) -> None:
 
 def _watch(pipe: int, wake: int, child: subprocess.Popen[bytes]) -> bool:
     """Wait for the child's end, or bring it about; return whether the owner is gone."""
-    deadline = None
+    deadline: float | None = None
     while child.poll() is None:
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         ready = select.select([pipe, wake], [], [], timeout)[0]
@@ -202,7 +202,7 @@ def _watch(pipe: int, wake: int, child: subprocess.Popen[bytes]) -> bool:
 
 def _guard(pipe: int) -> int:
     wake, wake_end = os.pipe()
-    os.set_blocking(wake_end, False)  # noqa: FBT003 - the name of the call says it
+    os.set_blocking(wake_end, False)
     signal.set_wakeup_fd(wake_end)
     for number in (signal.SIGTERM, signal.SIGCHLD, _KILL):
         signal.signal(number, lambda *_: None)
@@ -213,7 +213,7 @@ def _guard(pipe: int) -> int:
     user: dict[str, Any] = {}
     if task["user"]:
         user = {"user": task["user"][0], "group": task["user"][1], "extra_groups": []}
-    child = subprocess.Popen(  # noqa: S603 - the owner's command, no shell
+    child = subprocess.Popen(
         task["command"],
         cwd=task["folder"],
         env=task["environment"],
@@ -225,9 +225,7 @@ def _guard(pipe: int) -> int:
     _end_group(child.pid)
     for command in task["after"] + (task["when_orphaned"] if orphaned else []):
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(  # noqa: S603 - as above
-                command, env=task["environment"], check=False, timeout=_END_SECONDS
-            )
+            subprocess.run(command, env=task["environment"], check=False, timeout=_END_SECONDS)
     if orphaned:
         for folder in task["remove_when_orphaned"]:
             shutil.rmtree(folder, ignore_errors=True)

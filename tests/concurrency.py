@@ -1,9 +1,10 @@
 """Many calls at once: as tasks for one twin, as threads for the other."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -18,3 +19,43 @@ def together(calls: Iterable[Callable[[], Result]]) -> list[Result]:
     listed = list(calls)
     with ThreadPoolExecutor(max(1, len(listed))) as pool:
         return [future.result() for future in [pool.submit(call) for call in listed]]
+
+
+class AsyncRunning(Generic[Result]):
+    """Calls that run in tasks while the test goes on."""
+
+    def __init__(self, *calls: Callable[[], Awaitable[Result]]) -> None:
+        self._tasks = [asyncio.ensure_future(call()) for call in calls]
+
+    async def results(self) -> list[Result | BaseException]:
+        """Return what each call returned or raised."""
+        return await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Running(Generic[Result]):
+    """Calls that run in threads while the test goes on."""
+
+    def __init__(self, *calls: Callable[[], Result]) -> None:
+        self._pool = ThreadPoolExecutor(len(calls))
+        self._futures = [self._pool.submit(call) for call in calls]
+
+    def results(self) -> list[Result | BaseException]:
+        """Return what each call returned or raised."""
+        with self._pool:
+            return [future.exception() or future.result() for future in self._futures]
+
+
+async def async_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Return when `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        await asyncio.sleep(0.001)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Return when `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.001)

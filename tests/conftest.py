@@ -9,6 +9,8 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 from local_elasticsearch import LocalElasticsearch, RunningElasticsearch, find_or_start
 
+pytest_plugins = ["tests.harmed_nodes", "tests.ledger"]
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[RunningElasticsearch | LocalElasticsearch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -19,17 +20,27 @@ MAX_METADATA_DEPTH = 20
 
 def checked_index(index: object) -> str:
     """Return `index` if it names exactly one index or alias."""
-    name = _text("index", index)
-    if name == "_all" or any(character in name for character in "*?,"):
+    name = checked_text("index", index)
+    # HTTP clients take "." and ".." out of an address, which would leave a search of all indices.
+    if name in {"_all", ".", ".."} or any(character in name for character in "*?,"):
         raise ValueError(
             f"index must name one index or alias, without '*', '?' or ',', but is {name!r}"
         )
     return name
 
 
+def checked_text(name: str, value: object) -> str:
+    """Return `value` if it is a text, and not an empty one."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, but is a {type(value).__name__}")
+    if not value:
+        raise ValueError(f"{name} must not be empty")
+    return value
+
+
 def checked_session_id(session_id: object) -> str:
     """Return `session_id` if Elasticsearch can keep it as one exact term."""
-    text = _text("session_id", session_id)
+    text = checked_text("session_id", session_id)
     if not is_encodable(text):
         raise ValueError(
             f"session_id must be valid Unicode without lone surrogates, but is {text!r:.100}"
@@ -83,7 +94,7 @@ def checked_idempotency_key(key: object) -> str | None:
     """Return `key` if it is None or a text that can be part of an id."""
     if key is None:
         return None
-    text = _text("idempotency_key", key)
+    text = checked_text("idempotency_key", key)
     if not is_encodable(text):
         raise ValueError("idempotency_key must be valid Unicode without lone surrogates")
     return text
@@ -115,8 +126,7 @@ def checked_metadata(metadata: object) -> dict[str, Any] | None:
         return None
     if not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a mapping, but is a {type(metadata).__name__}")
-    _check_metadata_mapping(metadata, path="", depth=1)
-    return dict(metadata) or None
+    return _plain_mapping(metadata, path="", depth=1) or None
 
 
 def either(name: str, value: Value | None, old_name: str, old_value: Value | None) -> Value | None:
@@ -137,17 +147,12 @@ def is_encodable(text: str) -> bool:
     return True
 
 
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, but is a {type(value).__name__}")
-    if not value:
-        raise ValueError(f"{name} must not be empty")
-    return value
-
-
-def _check_metadata_mapping(mapping: Mapping[Any, Any], path: str, depth: int) -> None:
+# What is returned is a copy of plain dicts and lists: json writes no other mappings, and what the
+# caller does to the original later must not reach what was checked.
+def _plain_mapping(mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
     if depth > MAX_METADATA_DEPTH:
         raise ValueError(f"metadata must not be nested deeper than {MAX_METADATA_DEPTH} levels")
+    plain = {}
     for key, value in mapping.items():
         if not isinstance(key, str) or not key:
             raise ValueError("metadata must have non-empty str keys only")
@@ -155,24 +160,25 @@ def _check_metadata_mapping(mapping: Mapping[Any, Any], path: str, depth: int) -
             raise ValueError(
                 f"metadata key {key!r:.100} holds a character that Elasticsearch refuses"
             )
-        _check_metadata_value(value, f"{path}.{key}" if path else key, depth)
+        plain[key] = _plain_value(value, f"{path}.{key}" if path else key, depth)
+    return plain
 
 
-def _check_metadata_value(value: object, path: str, depth: int) -> None:
+def _plain_value(value: object, path: str, depth: int) -> Any:
     if isinstance(value, Mapping):
-        _check_metadata_mapping(value, path, depth + 1)
-    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        for item in value:
-            _check_metadata_value(item, path, depth)
-    elif value is not None and not isinstance(value, (str, int, float, bool)):
+        return _plain_mapping(value, path, depth + 1)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        return [_plain_value(item, path, depth) for item in value]
+    if value is not None and not isinstance(value, (str, int, float, bool)):
         raise ValueError(
             f"metadata {path!r:.100} must be JSON, but holds a {type(value).__name__}"
         )
-    elif isinstance(value, float) and value - value != 0:
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"metadata {path!r:.100} must be JSON, but holds {value}")
-    elif isinstance(value, str) and not is_encodable(value):
+    if isinstance(value, str) and not is_encodable(value):
         raise ValueError(f"metadata {path!r:.100} must be valid Unicode without lone surrogates")
-    elif len(f"{path}\0{value}".encode()) > MAX_TERM_BYTES:
+    if len(f"{path}\0{value}".encode()) > MAX_TERM_BYTES:
         raise ValueError(
             f"metadata {path!r:.100} is longer than {MAX_TERM_BYTES} bytes with its key"
         )
+    return value

@@ -36,7 +36,11 @@ def with_user_agent(client: Any) -> Any:
     """
     derived = _DERIVED.get(client)
     if derived is None:
-        derived = _DERIVED[client] = client.options(headers=USER_AGENT)
+        derived = _DERIVED[client] = client.options(
+            headers=USER_AGENT,
+            # An answer that is not looked at would be taken for a success.
+            ignore_status=(),
+        )
     return derived
 
 
@@ -52,7 +56,15 @@ def connection_arguments(
 
     Raises:
         ValueError: There is no address, or two; or half of a user's credentials.
+        TypeError: An argument is not a text.
     """
+    _check_texts(
+        es_url=es_url,
+        es_cloud_id=es_cloud_id,
+        es_user=es_user,
+        es_api_key=es_api_key,
+        es_password=es_password,
+    )
     if es_url and es_cloud_id:
         raise ValueError("es_url and es_cloud_id are two addresses: give one of them")
     if not es_url and not es_cloud_id:
@@ -76,6 +88,12 @@ def connection_arguments(
     elif es_user:
         arguments["basic_auth"] = (es_user, es_password)
     return arguments
+
+
+def _check_texts(**arguments: object) -> None:
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} must be a str, but is a {type(value).__name__}")
 
 
 def _address_and_credentials(es_url: str) -> tuple[str, tuple[str, str] | None]:

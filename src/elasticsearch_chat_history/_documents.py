@@ -114,6 +114,8 @@ def message_of(hit: Mapping[str, Any], session_id: str) -> BaseMessage:
         reason = "it has no history field"
     except (TypeError, ValueError):
         reason = "its history field is not JSON"
+    except RecursionError:
+        reason = "its history field is nested too deep"
     else:
         try:
             return messages_from_dict([stored])[0]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from elasticsearch import ApiError, TransportError
 
+from elasticsearch_chat_history._errors import MessagesNotStoredError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
@@ -58,6 +60,9 @@ def logged(failure: str) -> Iterator[None]:
     except ApiError as error:
         # No traceback: it would hold what was sent.
         LOGGER.error("%s: %s", failure, describe(error))  # noqa: TRY400
+        raise
+    except MessagesNotStoredError as error:
+        LOGGER.error("%s: %s", failure, error)  # noqa: TRY400
         raise
     except TransportError as error:
         LOGGER.error("Error connecting to Elasticsearch: %s", describe(error))  # noqa: TRY400

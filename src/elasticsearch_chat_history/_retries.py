@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import random
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 
-from elasticsearch import ApiError, ConnectionError, SSLError  # noqa: A004  # the client's own
+from elasticsearch import (
+    ApiError,
+    ConnectionError,  # noqa: A004  # the client's own
+    ConnectionTimeout,
+    SSLError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +32,20 @@ def is_retriable(error: Exception) -> bool:
     """Tell whether the same request may succeed when it is sent again."""
     if isinstance(error, ApiError):
         return error.status_code in RETRIABLE_STATUSES
-    return isinstance(error, ConnectionError) and not isinstance(error, SSLError)
+    if isinstance(error, SSLError):
+        return False
+    return isinstance(error, (ConnectionError, ConnectionTimeout))
 
 
 def delay_before(attempt: int) -> float:
     """Return the seconds to wait before retry number `attempt` (from 1), without jitter."""
     return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt - 1, 60))
+
+
+@cache
+def longest_wait(max_retries: int) -> float:
+    """Return the seconds that all delays of a call together may take."""
+    return sum(delay_before(attempt + 1) for attempt in range(max_retries))
 
 
 def jittered(delay: float) -> float:
@@ -51,7 +65,7 @@ class RetryBudget:
         self._max_retries = max_retries
         self._attempts = 0
         self._begin = now()
-        self._seconds = sum(delay_before(attempt + 1) for attempt in range(max_retries))
+        self._seconds = longest_wait(max_retries)
 
     def delay(self, *, reached: bool) -> float | None:
         """Count a failed attempt; return the seconds to wait for the next, or None to give up.

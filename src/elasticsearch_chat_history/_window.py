@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 
-def without_leading_orphans(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Return `messages` without the tool results at the start whose call was cut off.
+def without_leading_orphans(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
+    """Return `messages` without the tool results at the start: their call was cut off.
 
-    Model providers reject a list that opens with the result of a call that is not in it.
+    Model providers reject a list that opens with the result of a call that is not before it. The
+    same id in a later call says nothing, as some providers count the calls of each turn anew.
     """
-    called = {
-        call["id"]
-        for message in messages
-        if isinstance(message, AIMessage)
-        for call in (*message.tool_calls, *message.invalid_tool_calls)
-    }
-    for position, message in enumerate(messages):
-        if not isinstance(message, ToolMessage) or message.tool_call_id in called:
-            return list(messages[position:])
-    return []
+    return list(dropwhile(lambda message: isinstance(message, ToolMessage), messages))

@@ -53,6 +53,8 @@ class AsyncElasticsearchChatStore:
             ttl=ttl,
             metadata=metadata,
             refresh=refresh,
+            routing=bool(routing),
+            max_retries=max_retries,
         )
         self.client = self._client(
             either("client", client, "es_connection", es_connection),
@@ -63,7 +65,10 @@ class AsyncElasticsearchChatStore:
             es_password=es_password,
         )
         self._index = AsyncChatIndex(
-            self.client, self.name, routing=bool(routing), max_retries=max_retries
+            self.client,
+            self.name,
+            routing=self.options.routing,
+            max_retries=self.options.max_retries,
         )
 
     @property

@@ -87,9 +87,8 @@ class AsyncWriter:
         return {positions[at]: failure for at, failure in sorted(write.failures.items())}
 
     async def _flush(self, leader: PendingWrite) -> None:
-        pause = self._queue.pause()
-        if pause:
-            await asleep(pause)
+        # Even a pause of nothing lets those run who were just woken and have more to write.
+        await asleep(self._queue.pause())
         batch = self._queue.take()
         if not batch:
             # Another leader has taken these documents along.
@@ -97,10 +96,11 @@ class AsyncWriter:
             return
         try:
             failures = await self._send(batch)
+            self._queue.settle(batch, failures, reached=self._index.state.reached)
         except BaseException:
+            # The others' documents must go on: with the next leader, under the same ids.
             self._queue.requeue(batch)
             raise
-        self._queue.settle(batch, failures, reached=self._index.state.reached)
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:
         lines: list[Any] = [write.lines[position] for write, position in batch]

@@ -1,0 +1,52 @@
+"""What it takes to start one node, whichever way it is run."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from elasticsearch_process import OwnedProcess
+
+LOOPBACK = "127.0.0.1"
+Setting = str | int | float | bool | list[str]
+
+# The quick compiler alone: these nodes live for minutes, on few cores.
+QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+
+
+@dataclass
+class NodePlan:
+    """All that is needed to start one node."""
+
+    version: str
+    name: str
+    cluster: str
+    folder: Path
+    port: int
+    transport_port: int
+    heap: str
+    password: str | None
+    temporary: bool
+    settings: dict[str, Setting] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        """The file with the node's output."""
+        return self.folder / "output.log"
+
+    @property
+    def data(self) -> Path:
+        """The folder with the node's data."""
+        return self.folder / "data"
+
+
+class Launcher(Protocol):
+    """A way to run nodes."""
+
+    def transport_address(self, plan: NodePlan) -> str:
+        """Return where the other nodes of the cluster reach this one."""
+
+    def launch(self, plan: NodePlan) -> OwnedProcess:
+        """Start the node; do not wait for it."""
+
+    def clean(self, plan: NodePlan) -> None:
+        """Remove what the node leaves outside its folder."""

@@ -1,0 +1,1 @@
+"""Tests of the asynchronous source under real faults; their twins are generated."""
