@@ -157,7 +157,7 @@ def server_environment(version: str) -> dict[str, str]:
 
 def environment_beside(session: nox.Session, name: str, *packages: str) -> str:
     """Make an environment beside the session's own, or complete it; gives its Python."""
-    folder = Path(session.create_tmp()) / name
+    folder = Path(session.create_tmp()).resolve() / name
     session.run("python", "-m", "venv", str(folder))
     python = shutil.which("python", path=os.pathsep.join([f"{folder}/bin", f"{folder}/Scripts"]))
     if python is None:

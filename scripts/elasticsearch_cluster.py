@@ -218,17 +218,19 @@ class LocalElasticsearch:
         """Wait until each of `nodes` answers and is in one cluster with all running nodes."""
         deadline = time.monotonic() + self._timeout
         for node in nodes:
-            while not self._is_healthy(node):
+            while problem := self._problem(node):
                 failed = [each for each in nodes if not each.running]
                 if failed:
-                    message = f"Elasticsearch node {failed[0].name} ended while it was starting"
-                    raise _start_error(message, failed[0])
-                if time.monotonic() > deadline:
-                    message = (
-                        f"Elasticsearch node {node.name} was not healthy at {node.url} within "
-                        f"{self._timeout:.0f} seconds"
+                    raise _start_error(
+                        f"Elasticsearch node {failed[0].name} ended while it was starting",
+                        failed[0],
                     )
-                    raise _start_error(message, node)
+                if time.monotonic() > deadline:
+                    raise _start_error(
+                        f"Elasticsearch node {node.name} at {node.url} was not healthy within "
+                        f"{self._timeout:.0f} seconds ({problem})",
+                        node,
+                    )
                 time.sleep(_POLL_SECONDS)
 
     def node_settings(self, plan: NodePlan) -> dict[str, Setting]:
@@ -300,7 +302,8 @@ class LocalElasticsearch:
         words = ("BindTransportException", "BindHttpException", "port is already allocated")
         return any(word in node.log_tail() for node in self.nodes for word in words)
 
-    def _is_healthy(self, node: Node) -> bool:
+    def _problem(self, node: Node) -> str | None:
+        """Return what is still wrong with a node, `None` when it is healthy."""
         running = sum(each.running for each in self.nodes)
         path = (
             f"/_cluster/health?wait_for_nodes=>={running}&wait_for_status=yellow"
@@ -308,10 +311,14 @@ class LocalElasticsearch:
         )
         try:
             status, health = node.request(path)
-        except NO_ANSWER:
-            return False
+        except NO_ANSWER as error:
+            return f"no answer: {error}"
+        if status != HTTP_OK:
+            return f"the last answer had status {status}"
         # The name shows that it is our node, and none that took its port.
-        return status == HTTP_OK and health["cluster_name"] == node.plan.cluster
+        if health["cluster_name"] != node.plan.cluster:
+            return f"another cluster answers there, {health['cluster_name']}"
+        return None
 
 
 def _choose_ports(first: int | None, nodes: int) -> list[tuple[int, int]]:

@@ -36,7 +36,7 @@ def find_java(
     oldest: int,
     *,
     environment: Mapping[str, str] | None = None,
-    usual_folders: Sequence[Path] = USUAL_FOLDERS,
+    usual_folders: Sequence[Path] | None = None,
     user: User | None = None,
 ) -> JavaSearch:
     """Find a Java, `oldest` or newer, that `user` can run.
@@ -58,7 +58,7 @@ def find_java(
             if _take(search, source, home, oldest, user):
                 return search
     beside: list[tuple[int, Path]] = []
-    for home in _homes_beside(named, usual_folders):
+    for home in _homes_beside(named, USUAL_FOLDERS if usual_folders is None else usual_folders):
         if home.resolve() not in seen:
             seen.add(home.resolve())
             beside.append((java_version(home) or 0, home))

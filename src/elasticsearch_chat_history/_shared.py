@@ -22,6 +22,8 @@ class TransportState:
         self.reached = False
         # One lock for each index, so that one caller prepares it and the others wait.
         self.index_locks: dict[str, Any] = {}
+        # How large the messages of each index were of late.
+        self.message_bytes: dict[str, int] = {}
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
 
     def queue(self, key: Hashable, *, max_leaders: int) -> FlushQueue:

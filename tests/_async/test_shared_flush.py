@@ -27,6 +27,13 @@ def waiting(history: AsyncElasticsearchChatMessageHistory) -> int:
     return len(history._writer._queue._waiting)
 
 
+async def until_queued(
+    gate: AsyncGate, history: AsyncElasticsearchChatMessageHistory, count: int
+) -> None:
+    """Return when `count` calls are in a held request or wait for one."""
+    await async_until(lambda: len(gate.held) + waiting(history) == count)
+
+
 async def histories(
     index: str, client: AsyncElasticsearch, count: int = CALLERS, **options: Any
 ) -> list[AsyncElasticsearchChatMessageHistory]:
@@ -141,7 +148,7 @@ async def test_overlapping_adds_of_one_history_keep_the_order_of_the_calls(
     running = []
     for number in range(CALLERS):
         running.append(AsyncRunning(partial(history.aadd_messages, turn(number))))
-        await async_until(lambda sent=number: len(gate.held) + waiting(history) > sent)
+        await until_queued(gate, history, number + 1)
     gate.open()
     for adding in running:
         assert await adding.results() == [None]
@@ -157,7 +164,7 @@ async def test_flushes_that_wait_for_a_refresh_do_not_wait_for_each_other(
     running = []
     for number, history in enumerate(made):
         running.append(AsyncRunning(partial(history.aadd_messages, turn(number))))
-        await async_until(lambda sent=number: len(gate.held) > sent)
+        await until_queued(gate, history, number + 1)
     # Whoever finds as many waiting flushes as may be ends the wait of all of them.
     policies = ["wait_for"] * MAX_WAITING_FLUSHES + ["true"]
     for policy, held in zip(policies, gate.held, strict=True):

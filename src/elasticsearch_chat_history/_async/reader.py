@@ -5,10 +5,15 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import ApiError, ConnectionTimeout, NotFoundError
+from elasticsearch import (
+    ApiError,
+    ConnectionError,  # noqa: A004  # the client's own
+    NotFoundError,
+)
 
 from elasticsearch_chat_history._async.requests import send
 from elasticsearch_chat_history._clock import CLOCK
+from elasticsearch_chat_history._page_size import PageSize
 from elasticsearch_chat_history._queries import (
     MAX_HITS,
     MESSAGE_FIELDS,
@@ -20,7 +25,6 @@ from elasticsearch_chat_history._queries import (
     latest_seq,
     routing_of,
     session_query,
-    smaller,
     total_order,
 )
 from elasticsearch_chat_history._reporting import LOGGER, describe
@@ -46,50 +50,51 @@ class AsyncSessionReader:
 
     async def all(self) -> list[Hit]:
         """Return all documents of the session, oldest first."""
-        size = PAGE_SIZE
+        size = self._page_size(PAGE_SIZE)
         try:
             # One more than fits tells whether there is a second page.
-            found = await self._search(size=size, track_total_hits=size + 1)
-        except (ApiError, ConnectionTimeout) as error:
+            found = await self._search(size.messages, track_total_hits=size.messages + 1)
+        except (ApiError, ConnectionError) as error:
             if is_missing_index(error):
                 return []
             if not self._is_too_much(error, size):
                 raise
-            size = smaller(size)
+            size.shrink()
         else:
-            hits: list[Hit] = found["hits"]["hits"]
+            hits = self._seen(found, size)
             if found["hits"]["total"]["value"] <= len(hits):
-                return self._observed(hits)
+                return hits
         return await self._collect_again(size, limit=None)
 
     async def last(self, limit: int) -> list[Hit]:
         """Return the last `limit` documents of the session, oldest first."""
-        size = min(limit, MAX_HITS)
-        if limit <= MAX_HITS:
+        size = self._page_size(min(limit, MAX_HITS))
+        if size.messages >= limit:
             try:
-                found = await self._search(size=size, newest_first=True, track_total_hits=False)
-            except (ApiError, ConnectionTimeout) as error:
+                found = await self._search(limit, newest_first=True, track_total_hits=False)
+            except (ApiError, ConnectionError) as error:
                 if is_missing_index(error):
                     return []
                 if not self._is_too_much(error, size):
                     raise
-                size = smaller(size)
+                size.shrink()
             else:
-                return self._observed(found["hits"]["hits"])[::-1]
-        hits = await self._collect_again(min(size, PAGE_SIZE), limit=limit)
+                return self._seen(found, size)[::-1]
+        hits = await self._collect_again(size, limit=limit)
         return hits[::-1]
 
     async def pages(
         self,
-        size: int,
+        wanted: int | PageSize,
         *,
         newest_first: bool = False,
         fields: list[str] = MESSAGE_FIELDS,
     ) -> AsyncGenerator[list[Hit], None]:
-        """Yield the documents of the session in pages of `size` from one consistent snapshot.
+        """Yield the documents of the session in pages from one consistent snapshot.
 
-        The pages get smaller where Elasticsearch cannot answer one of that size.
+        The pages get smaller where Elasticsearch cannot answer one of the wanted size.
         """
+        size = wanted if isinstance(wanted, PageSize) else self._page_size(wanted)
         try:
             opened = await send(
                 lambda: self._index.client.open_point_in_time(
@@ -106,31 +111,32 @@ class AsyncSessionReader:
         after: list[Any] | None = None
         try:
             while True:
+                asked = size.messages
                 try:
                     found = await self._search(
-                        size=size,
+                        asked,
                         newest_first=newest_first,
                         track_total_hits=False,
                         fields=fields,
                         pit={"id": pit_id, "keep_alive": PIT_KEEP_ALIVE},
                         search_after=after,
                     )
-                except (ApiError, ConnectionTimeout) as error:
+                except (ApiError, ConnectionError) as error:
                     if not self._is_too_much(error, size):
                         raise
-                    size = smaller(size)
+                    size.shrink()
                     continue
                 pit_id = found["pit_id"]
-                hits = found["hits"]["hits"]
+                hits = self._seen(found, size)
                 if hits:
-                    yield self._observed(hits)
-                if len(hits) < size:
+                    yield hits
+                if len(hits) < asked:
                     return
                 after = hits[-1]["sort"]
         finally:
             await self._close(pit_id)
 
-    async def _collect_again(self, size: int, limit: int | None) -> list[Hit]:
+    async def _collect_again(self, size: PageSize, limit: int | None) -> list[Hit]:
         # A snapshot goes with the node that keeps it; another one can be read from the start.
         return await send(
             lambda: self._collect(size, limit),
@@ -139,7 +145,7 @@ class AsyncSessionReader:
             worth_retrying=is_lost_snapshot,
         )
 
-    async def _collect(self, size: int, limit: int | None) -> list[Hit]:
+    async def _collect(self, size: PageSize, limit: int | None) -> list[Hit]:
         collected: list[Hit] = []
         async with aclosing(self.pages(size, newest_first=limit is not None)) as pages:
             async for hits in pages:
@@ -150,8 +156,8 @@ class AsyncSessionReader:
 
     async def _search(
         self,
-        *,
         size: int,
+        *,
         track_total_hits: bool | int,
         newest_first: bool = False,
         fields: list[str] = MESSAGE_FIELDS,
@@ -179,19 +185,30 @@ class AsyncSessionReader:
             ),
             self._index.state,
             self._index.max_retries,
-            worth_retrying=lambda error: (
-                is_retriable(error) and not self._is_too_much(error, size)
-            ),
+            worth_retrying=lambda error: is_retriable(error) and not self._may_shrink(error, size),
         )
 
-    def _is_too_much(self, error: Exception, size: int) -> bool:
-        # From a server that never answered, a time-out says nothing about the size of a page.
-        return size > 1 and self._index.state.reached and is_too_much_for_one_answer(error)
+    def _page_size(self, wanted: int) -> PageSize:
+        return PageSize(wanted, self._index.state.message_bytes.get(self._index.name))
 
-    def _observed(self, hits: list[Hit]) -> list[Hit]:
+    def _is_too_much(self, error: Exception, size: PageSize) -> bool:
+        if not self._may_shrink(error, size.messages):
+            return False
+        LOGGER.warning("A page of %d messages failed: %s", size.messages, describe(error))
+        return True
+
+    def _may_shrink(self, error: Exception, messages: int) -> bool:
+        # From a server that never answered, a lost connection says nothing about the page.
+        return messages > 1 and self._index.state.reached and is_too_much_for_one_answer(error)
+
+    def _seen(self, found: Any, size: PageSize) -> list[Hit]:
+        """Return the hits of an answer, after the clock and the page size have learnt from it."""
+        hits: list[Hit] = found["hits"]["hits"]
         seq = latest_seq(hits)
         if seq is not None:
             CLOCK.observe((self._index.name, self._session_id), seq)
+        size.learn(hits)
+        self._index.state.message_bytes[self._index.name] = size.message_bytes
         return hits
 
     async def _close(self, pit_id: str) -> None:

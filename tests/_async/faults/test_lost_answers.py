@@ -22,7 +22,7 @@ BURSTS = {
     Fault.ANSWER_STALLED: (2, 4),
     Fault.LATE: (2, 4),
 }
-ENOUGH_FAULTS = 12
+ENOUGH_FAULTS = 6
 SHORT_TIMEOUT = 0.5
 
 

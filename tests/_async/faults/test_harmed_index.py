@@ -1,0 +1,108 @@
+"""An index that is blocked, closed or deleted while writers are at work."""
+
+from typing import Any
+
+import pytest
+from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, Elasticsearch
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    MessagesNotStoredError,
+)
+from local_elasticsearch import LocalElasticsearch
+from tests._async.faults.load import AsyncLoad
+from tests.crew import async_aside, async_until
+from tests.ledger import Ledger
+from tests.transport import recorded
+
+pytestmark = pytest.mark.faults
+
+BLOCK = "index.blocks.read_only_allow_delete"
+DELETIONS = 4
+
+
+async def test_writers_wait_while_a_full_disk_blocks_the_index(
+    ledger: Ledger,
+    lone_node: LocalElasticsearch,
+    administrator: Elasticsearch,
+    login: dict[str, Any],
+    fresh_index: str,
+) -> None:
+    async with AsyncElasticsearch(lone_node.url, **login) as client:
+        load = AsyncLoad(ledger, fresh_index, client)
+        async with load:
+            await load.progress()
+            administrator.indices.put_settings(index=fresh_index, settings={BLOCK: True})
+            with pytest.raises(ApiError, match="cluster_block_exception") as refused:
+                administrator.index(index=fresh_index, document={})
+            assert refused.value.status_code == 429
+            requests = recorded(client)
+            await async_until(lambda: len(requests) >= 4)
+            administrator.indices.put_settings(index=fresh_index, settings={BLOCK: None})
+            await load.progress()
+        ledger.audit(await load.found())
+
+
+async def test_a_closed_index_is_told_at_once_and_works_again_when_opened(
+    lone_node: LocalElasticsearch,
+    administrator: Elasticsearch,
+    login: dict[str, Any],
+    fresh_index: str,
+) -> None:
+    async with AsyncElasticsearch(lone_node.url, **login) as client:
+        history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
+        await history.aadd_message(HumanMessage("before"))
+        administrator.indices.close(index=fresh_index)
+        requests = recorded(client)
+        with pytest.raises((MessagesNotStoredError, ApiError), match="index_closed_exception"):
+            await history.aadd_message(HumanMessage("meanwhile"))
+        with pytest.raises(BadRequestError, match="index_closed_exception"):
+            await history.aget_messages()
+        with pytest.raises(BadRequestError, match="index_closed_exception"):
+            await history.aclear()
+        assert len(requests) == 3  # nothing was tried again
+        administrator.indices.open(index=fresh_index)
+        administrator.cluster.health(index=fresh_index, wait_for_status="yellow", timeout="60s")
+        await history.aadd_message(HumanMessage("after"))
+        texts = [message.text for message in await history.aget_messages()]
+        assert texts == ["before", "after"]
+
+
+async def test_a_closed_index_that_is_met_first_is_told_at_once(
+    lone_node: LocalElasticsearch,
+    administrator: Elasticsearch,
+    login: dict[str, Any],
+    fresh_index: str,
+) -> None:
+    administrator.indices.create(index=fresh_index)
+    administrator.indices.close(index=fresh_index)
+    async with AsyncElasticsearch(lone_node.url, **login) as client:
+        history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
+        with pytest.raises(BadRequestError, match="index_closed_exception"):
+            await history.aadd_message(HumanMessage("meanwhile"))
+
+
+async def test_writers_make_a_deleted_index_anew_and_never_with_guessed_fields(
+    ledger: Ledger,
+    lone_node: LocalElasticsearch,
+    administrator: Elasticsearch,
+    login: dict[str, Any],
+    fresh_index: str,
+) -> None:
+    async with (
+        AsyncElasticsearch(lone_node.url, **login) as first,
+        AsyncElasticsearch(lone_node.url, **login) as second,
+    ):
+        # Deletions in quick succession use up retries of the same call.
+        load = AsyncLoad(ledger, fresh_index, first, second, max_retries=15)
+        async with load:
+            for _ in range(DELETIONS):
+                await load.progress(1)
+                await async_aside(lambda: administrator.indices.delete(index=fresh_index))
+                last_deletion = ledger.mark()
+            await load.progress()
+        ledger.audit(await load.found(), since=last_deletion)
+    mapping = administrator.indices.get_mapping(index=fresh_index)[fresh_index]["mappings"]
+    assert mapping["properties"]["session_id"] == {"type": "keyword"}
+    assert mapping["properties"]["seq"] == {"type": "long"}

@@ -1,0 +1,61 @@
+"""Nodes killed under load."""
+
+from typing import Any
+
+import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+
+from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from local_elasticsearch import LocalElasticsearch
+from tests._async.faults.load import AsyncLoad
+from tests.crew import async_aside
+from tests.ledger import Ledger
+
+pytestmark = pytest.mark.faults
+
+# A start of the node may take longer here than the 30 seconds of the default.
+PATIENT = {"max_retries": 30}
+
+
+async def test_writers_go_on_when_a_killed_node_is_started_again(
+    ledger: Ledger,
+    lone_node: LocalElasticsearch,
+    administrator: Elasticsearch,
+    login: dict[str, Any],
+    fresh_index: str,
+) -> None:
+    node = lone_node.nodes[0]
+    key = administrator.security.create_api_key(name="writer")["encoded"]
+    async with (
+        AsyncElasticsearch(lone_node.url, **login) as by_password,
+        AsyncElasticsearch(lone_node.url, api_key=key) as by_key,
+    ):
+        load = AsyncLoad(ledger, fresh_index, by_password, by_key, **PATIENT)
+        async with load:
+            await load.progress()
+            node.kill()
+            await async_aside(node.start)
+            await load.progress()
+        ledger.audit(await load.found())
+
+
+async def test_callers_see_no_error_when_the_node_with_the_primary_is_killed(
+    ledger: Ledger, cluster: LocalElasticsearch, fresh_index: str
+) -> None:
+    async with AsyncElasticsearch(cluster.urls) as client:
+        history = AsyncElasticsearchChatMessageHistory(fresh_index, "s0", client=client)
+        await history.create_if_missing()
+        await client.cluster.health(index=fresh_index, wait_for_status="green", timeout="60s")
+        shards = await client.cat.shards(index=fresh_index, format="json", h="node,prirep")
+        assert sorted(shard["prirep"] for shard in shards) == ["p", "r"]
+        holder = next(shard["node"] for shard in shards if shard["prirep"] == "p")
+        node = next(node for node in cluster.nodes if node.name == holder)
+        try:
+            load = AsyncLoad(ledger, fresh_index, client)
+            async with load:
+                await load.progress()
+                node.kill()
+                await load.progress()
+            ledger.audit(await load.found())
+        finally:
+            await async_aside(node.start)

@@ -1,0 +1,84 @@
+"""A node that has no room for what it is sent."""
+
+import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    MessagesNotStoredError,
+)
+from local_elasticsearch import LocalElasticsearch
+from tests.concurrency import async_together
+from tests.ledger import Ledger
+
+pytestmark = pytest.mark.faults
+
+LARGE = "x" * 20_000
+TURNS = 2
+
+
+async def test_all_arrives_at_a_node_that_refuses_most_requests(
+    ledger: Ledger, pressed_node: LocalElasticsearch, fresh_index: str
+) -> None:
+    refused_before = refusals(pressed_node)
+    async with (
+        AsyncElasticsearch(pressed_node.url) as first,
+        AsyncElasticsearch(pressed_node.url) as second,
+    ):
+        histories = {
+            f"w{number}": AsyncElasticsearchChatMessageHistory(
+                fresh_index,
+                f"s{number % 4}",
+                client=(first, second)[number % 2],
+                metadata={"weight": LARGE},
+                max_retries=30,  # the two clients get in each other's way
+            )
+            for number in range(32)
+        }
+
+        async def write(writer: str) -> None:
+            for _ in range(TURNS):
+                turn = ledger.begin(writer)
+                await histories[writer].aadd_messages(turn)
+                ledger.acknowledge(turn)
+
+        await async_together([lambda writer=writer: write(writer) for writer in histories])
+        sessions = {history.session_id: history for history in histories.values()}
+        found = [message for s in sessions.values() for message in await s.aget_messages()]
+    ledger.audit(found)
+    assert len(found) == 32 * TURNS
+    assert refusals(pressed_node) > refused_before
+
+
+async def test_what_never_fits_is_told_with_its_reason_and_takes_nobody_along(
+    pressed_node: LocalElasticsearch, fresh_index: str
+) -> None:
+    async with AsyncElasticsearch(pressed_node.url) as client:
+        history = AsyncElasticsearchChatMessageHistory(
+            fresh_index, "s", client=client, max_retries=3
+        )
+        other = AsyncElasticsearchChatMessageHistory(fresh_index, "other", client=client)
+        messages = [HumanMessage("before"), HumanMessage("y" * 200_000), HumanMessage("after")]
+
+        async def store() -> None:
+            with pytest.raises(MessagesNotStoredError, match=r"\(429\)") as caught:
+                await history.aadd_messages(messages)
+            assert list(caught.value.reasons) == [1]
+            assert caught.value.stored == (0, 2)
+            assert "yyy" not in str(caught.value)
+
+        await async_together([store, lambda: other.aadd_message(HumanMessage("Hello"))])
+        texts = [message.text for message in await history.aget_messages()]
+        assert texts == ["before", "after"]
+        assert len(await other.aget_messages()) == 1
+
+
+def refusals(server: LocalElasticsearch) -> int:
+    """How many requests the node has answered with 429 so far."""
+    with Elasticsearch(server.url) as client:
+        nodes = client.nodes.stats(metric="indexing_pressure")["nodes"].values()
+    totals = [node["indexing_pressure"]["memory"]["total"] for node in nodes]
+    return sum(
+        total[kind] for total in totals for kind in total if kind.endswith("_rejections")
+    )

@@ -1,0 +1,47 @@
+"""Clearing removes one session, and nothing else."""
+
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from tests.messages import numbered, texts
+from tests.stored import OWN_MAPPINGS, count
+from tests.transport import recorded
+
+
+async def test_a_cleared_session_is_empty_and_others_are_untouched(
+    async_history: AsyncElasticsearchChatMessageHistory,
+    async_client: AsyncElasticsearch,
+    admin: Elasticsearch,
+) -> None:
+    index, session_id = async_history.index, async_history.session_id
+    other = AsyncElasticsearchChatMessageHistory(index, f"{session_id}-2", client=async_client)
+    for history in (async_history, other):
+        await history.aadd_messages(numbered(3))
+    requests = recorded(async_client)
+    await async_history.aclear()
+    assert [request.endpoint for request in requests] == ["_delete_by_query"]
+    assert await async_history.aget_messages() == []
+    assert count(admin, index, session_id) == 0
+    assert len(await other.aget_messages()) == 3
+
+
+async def test_a_cleared_session_can_be_written_again(
+    async_history: AsyncElasticsearchChatMessageHistory,
+) -> None:
+    await async_history.aadd_messages(numbered(3))
+    await async_history.aclear()
+    await async_history.aadd_message(HumanMessage("new"))
+    assert texts(await async_history.aget_messages()) == ["new"]
+
+
+async def test_what_no_refresh_has_shown_yet_is_removed_too(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    admin.indices.create(
+        index=index, mappings=OWN_MAPPINGS, settings={"index.refresh_interval": "-1"}
+    )
+    history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client, refresh=False)
+    await history.aadd_messages(numbered(3))
+    await history.aclear()
+    assert count(admin, index) == 0

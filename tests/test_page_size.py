@@ -1,0 +1,53 @@
+"""How many messages are asked for at once."""
+
+from typing import Any
+
+from elasticsearch_chat_history._page_size import PAGE_BYTES, PageSize
+
+
+def hits(count: int, size: int) -> list[dict[str, Any]]:
+    return [{"_source": {"history": "x" * size}}] * count
+
+
+def test_small_messages_are_read_in_pages_as_large_as_wanted() -> None:
+    size = PageSize(1000)
+    size.learn(hits(1000, 300))
+    assert size.messages == 1000
+
+
+def test_a_page_that_was_too_much_is_followed_by_a_smaller_one() -> None:
+    size = PageSize(1000)
+    seen = []
+    for _ in range(5):
+        seen.append(size.messages)
+        size.shrink()
+    assert seen == [1000, 125, 15, 1, 1]
+
+
+def test_pages_grow_again_only_as_far_as_the_messages_allow() -> None:
+    size = PageSize(1000)
+    size.shrink()
+    size.shrink()
+    size.learn(hits(15, PAGE_BYTES // 40))
+    assert size.messages == 40
+    size.learn(hits(15, 100))
+    assert 40 < size.messages <= 320
+
+
+def test_what_was_learnt_holds_for_the_next_read() -> None:
+    first = PageSize(1000)
+    first.learn(hits(10, PAGE_BYTES // 4))
+    assert PageSize(1000, first.message_bytes).messages == 4
+    assert PageSize(2, first.message_bytes).messages == 2
+
+
+def test_a_message_larger_than_a_page_is_read_alone() -> None:
+    size = PageSize(1000)
+    size.learn(hits(1, PAGE_BYTES * 2))
+    assert size.messages == 1
+
+
+def test_an_empty_page_teaches_nothing() -> None:
+    size = PageSize(1000)
+    size.learn([])
+    assert size.messages == 1000

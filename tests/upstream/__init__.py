@@ -1,0 +1,1 @@
+"""Compatibility with langchain-elasticsearch, which runs in an environment of its own."""
