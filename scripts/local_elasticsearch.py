@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     ready = False
     try:
         with find_or_start(
@@ -97,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ElasticsearchUnavailableError, ElasticsearchStartError, ValueError) as error:
         say(str(error))
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ from elasticsearch_chat_history import (
 )
 from local_elasticsearch import LocalElasticsearch, RunningElasticsearch, find_or_start
 
-pytest_plugins = ["tests.harmed_nodes", "tests.ledger"]
+pytest_plugins = ["tests.harmed_nodes", "tests.ledger", "tests.telltale"]
 
 
 @pytest.fixture(scope="session")

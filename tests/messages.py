@@ -94,9 +94,7 @@ def _survives_json(text: str) -> bool:
 any_text = st.text(st.characters()).filter(_survives_json)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | any_text,
-    lambda values: (
-        st.lists(values, max_size=3) | st.dictionaries(any_text, values, max_size=3)
-    ),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(any_text, values, max_size=3),
     max_leaves=10,
 )
 _mappings = st.dictionaries(any_text, json_values, max_size=3)

@@ -115,7 +115,7 @@ def test_the_command_prints_a_url_and_ctrl_c_ends_it() -> None:
         assert list(folder.iterdir()) == []
 
 
-def test_a_node_ends_with_an_owner_that_is_killed_and_its_data_serve_again() -> None:
+def test_a_node_ends_with_its_killed_owner_and_its_data_survive_that_and_a_kill() -> None:
     owner = (
         "import sys, time\n"
         "from local_elasticsearch import LocalElasticsearch\n"
@@ -142,28 +142,20 @@ def test_a_node_ends_with_an_owner_that_is_killed_and_its_data_serve_again() -> 
             with pytest.raises(ElasticsearchUnavailableError, match="status 401"):
                 named_elasticsearch({**server.environment, "ES_PASSWORD": "wrong"})
             assert "right" not in f"{server!r} {found!r}"
-        assert not answers(node.url)
-        assert node.plan.data.is_dir()
 
-
-def test_a_killed_node_comes_back_on_its_port_with_its_documents() -> None:
-    with LocalElasticsearch() as server:
-        node = server.nodes[0]
-        url = server.url
-        put(f"{url}/kept/_doc/1", {"text": "hello"})
-        node.kill()
-        assert not node.running
+            url = server.url
+            node.kill()
+            assert not node.running
+            assert not answers(url)
+            server.settings["indexing_pressure.memory.limit"] = "64kb"
+            node.start()
+            assert server.url == url
+            assert node.request("/kept/_doc/1")[1]["_source"] == {"text": "hello"}
+            nodes = node.request("/_nodes/settings?flat_settings=true")[1]["nodes"]
+            (settings,) = (each["settings"] for each in nodes.values())
+            assert settings["indexing_pressure.memory.limit"] == "64kb"
         assert not answers(url)
-        server.settings["indexing_pressure.memory.limit"] = "64kb"
-        node.start()
-        assert server.url == url
-        assert node.request("/kept/_doc/1")[1]["_source"] == {"text": "hello"}
-        nodes = node.request("/_nodes/settings?flat_settings=true")[1]["nodes"]
-        (settings,) = (each["settings"] for each in nodes.values())
-        assert settings["indexing_pressure.memory.limit"] == "64kb"
-        folder = node.plan.folder
-    assert not answers(url)
-    assert not folder.exists()
+        assert node.plan.data.is_dir()
 
 
 def test_a_node_that_refuses_to_start_shows_its_log() -> None:

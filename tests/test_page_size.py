@@ -24,6 +24,16 @@ def test_a_page_that_was_too_much_is_followed_by_a_smaller_one() -> None:
     assert seen == [1000, 125, 15, 1, 1]
 
 
+def test_a_page_does_not_grow_to_what_was_too_much() -> None:
+    size = PageSize(25)
+    size.shrink()
+    seen = []
+    for _ in range(4):
+        seen.append(size.messages)
+        size.learn(hits(size.messages, 100))
+    assert seen == [3, 12, 12, 12]
+
+
 def test_pages_grow_again_only_as_far_as_the_messages_allow() -> None:
     size = PageSize(1000)
     size.shrink()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from elasticsearch_chat_history._mapping import index_is_unprepared, write_guard
 from elasticsearch_chat_history._reporting import describe, describe_answer
-from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, is_retriable
+from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, is_retriable, is_shut_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ class Failure:
     retriable: bool = False
     overload: bool = False
     unprepared: bool = False
+    shut_out: bool = False
     cause: Exception | None = None
 
 
@@ -58,15 +59,23 @@ def failures_in(answer: Mapping[str, Any], count: int) -> list[Failure | None]:
     return [_failure_of(item["create"]) for item in answer["items"]]
 
 
-def failure_of_request(error: Exception, count: int) -> Failure:
-    """Return what an error of the whole request means for each of its `count` documents."""
+def failure_of_request(error: Exception, count: int, *, let_in: bool = False) -> Failure:
+    """Return what an error of the whole request means for each of its `count` documents.
+
+    Args:
+        error: What the client raised.
+        count: How many documents the request held.
+        let_in: Whether the server has accepted these credentials before.
+    """
     status = getattr(error, "status_code", None)
+    shut_out = let_in and is_shut_out(error)
     # Too large together says nothing about each document alone.
     divisible = status == STATUS_TOO_LARGE and count > 1
     return Failure(
         describe(error),
-        retriable=is_retriable(error) or divisible,
+        retriable=is_retriable(error) or divisible or shut_out,
         overload=status in (STATUS_TOO_LARGE, STATUS_TOO_MANY),
+        shut_out=shut_out,
         cause=error,
     )
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+
 from elasticsearch_chat_history._version import __version__
 
 if TYPE_CHECKING:
@@ -15,10 +17,11 @@ USER_AGENT = {"user-agent": f"langchain-py-ms/{__version__}"}
 _DERIVED: MutableMapping[Any, Any] = WeakKeyDictionary()
 
 
-def checked_client(client: object, needed: type, twin: type) -> None:
-    """Raise a TypeError unless `client` is of the class `needed`; `twin` is the other one."""
+def checked_client(client: object, needed: type) -> None:
+    """Raise a TypeError unless `client` is of the class `needed`, which is one of the two."""
     if isinstance(client, needed):
         return
+    twin = Elasticsearch if needed is AsyncElasticsearch else AsyncElasticsearch
     if isinstance(client, twin):
         fitting = "with" if twin.__name__.startswith("Async") else "without"
         raise TypeError(

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 # Makes the ids that are derived from an idempotency key differ from all other uuid5.
 IDEMPOTENCY_NAMESPACE = uuid.UUID("7c1f1d5e-58a3-4d0b-9a57-3f5c2f0f6f11")
+# What `messages_from_dict` reads. One document of another type would make its session unreadable.
+READABLE_TYPES = frozenset(
+    {
+        *("human", "ai", "system", "chat", "function", "tool", "remove"),
+        *("HumanMessageChunk", "AIMessageChunk", "SystemMessageChunk", "ChatMessageChunk"),
+        *("FunctionMessageChunk", "ToolMessageChunk"),
+    }
+)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -143,6 +151,11 @@ def stored_message_of(hit: Mapping[str, Any]) -> StoredMessage:
 
 
 def _history_of(message: BaseMessage, position: int, *, ensure_ascii: bool) -> str:
+    if message.type not in READABLE_TYPES:
+        raise TypeError(
+            f"The message at position {position} is of type {message.type!r}, which langchain-core "
+            "stores but cannot read again. Nothing is stored."
+        )
     try:
         as_dict = message_to_dict(message)
         text = json.dumps(as_dict, ensure_ascii=ensure_ascii)

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 class ChatHistoryError(Exception):
-    """The base of all errors that this package raises on its own."""
+    """The base of all errors that this package raises on its own.
+
+    Example:
+        ```python
+        from elasticsearch_chat_history import ChatHistoryError, UnreadableMessageError
+
+        assert issubclass(UnreadableMessageError, ChatHistoryError)
+        ```
+    """
 
 
 class MessagesNotStoredError(ChatHistoryError):

@@ -178,7 +178,8 @@ class FlushQueue:
         self, write: PendingWrite, failed: dict[int, Failure], *, reached: bool
     ) -> float:
         retriable = [position for position, failure in failed.items() if failure.retriable]
-        delay = write.budget.delay(reached=reached) if retriable else None
+        shut_out = any(failure.shut_out for failure in failed.values())
+        delay = write.budget.delay(reached=reached, shut_out=shut_out) if retriable else None
         if delay is not None:
             self._put_back(write, retriable)
         for position, failure in failed.items():

@@ -26,7 +26,8 @@ class PageSize:
         self.messages = min(wanted, self._fitting())
 
     def shrink(self) -> None:
-        """Make the next page smaller, as this one was too much."""
+        """Make the next page smaller, as this one was too much, and none as large again."""
+        self._wanted = max(1, self.messages // 2)
         self.messages = max(1, self.messages // STEP)
 
     def learn(self, hits: Sequence[Mapping[str, Any]]) -> None:

@@ -6,7 +6,9 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import ApiError, ConnectionError  # noqa: A004  # the client's own
+from elasticsearch import ApiError
+
+from elasticsearch_chat_history._retries import is_retriable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,12 +89,12 @@ def is_missing_index(error: Exception) -> bool:
 def is_too_much_for_one_answer(error: Exception) -> bool:
     """Tell whether a smaller page may be answered where this one was not.
 
-    A lost connection counts: a node that ran out of memory is gone, and must not be asked for the
-    same again when it comes back.
+    A time-out counts, and so does a lost connection: a node that ran out of memory is gone, and
+    must not be asked for the same again when it comes back.
     """
     if isinstance(error, ApiError):
         return "circuit_breaking_exception" in _kinds(error)
-    return isinstance(error, ConnectionError)
+    return is_retriable(error)
 
 
 def is_lost_snapshot(error: Exception) -> bool:

@@ -26,6 +26,9 @@ FIRST_DELAY = 0.1
 LONGEST_DELAY = 6.0
 # A server that never answered is more likely misaddressed than restarting.
 FIRST_CONTACT_SECONDS = 3.0
+# A node that starts lets nobody in until it has read users and keys from its index.
+LET_IN_SECONDS = 10.0
+STATUS_UNAUTHORIZED = 401
 
 
 def is_retriable(error: Exception) -> bool:
@@ -35,6 +38,11 @@ def is_retriable(error: Exception) -> bool:
     if isinstance(error, SSLError):
         return False
     return isinstance(error, (ConnectionError, ConnectionTimeout))
+
+
+def is_shut_out(error: Exception) -> bool:
+    """Tell whether the server did not accept the credentials."""
+    return isinstance(error, ApiError) and error.status_code == STATUS_UNAUTHORIZED
 
 
 def delay_before(attempt: int) -> float:
@@ -65,15 +73,22 @@ class RetryBudget:
         self._max_retries = max_retries
         self._attempts = 0
         self._begin = now()
+        self._shut_out_at: float | None = None
         self._seconds = longest_wait(max_retries)
 
-    def delay(self, *, reached: bool) -> float | None:
+    def delay(self, *, reached: bool, shut_out: bool = False) -> float | None:
         """Count a failed attempt; return the seconds to wait for the next, or None to give up.
 
         Args:
             reached: Whether the server has ever answered this client.
+            shut_out: Whether it no longer accepts the credentials.
         """
         self._attempts += 1
+        if shut_out:
+            now = self._now()
+            self._shut_out_at = self._shut_out_at or now
+            if now - self._shut_out_at >= LET_IN_SECONDS:
+                return None
         allowed = self._seconds if reached else min(self._seconds, FIRST_CONTACT_SECONDS)
         if self._attempts > self._max_retries or self._now() - self._begin >= allowed:
             return None

@@ -6,7 +6,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from elasticsearch import ApiError
+
 from elasticsearch_chat_history._flush_queue import FlushQueue
+from elasticsearch_chat_history._retries import is_shut_out
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, MutableMapping
@@ -20,11 +23,19 @@ class TransportState:
     def __init__(self) -> None:
         # Whether the server has ever answered: then it is worth waiting for.
         self.reached = False
+        # Whether it has ever accepted the credentials: then it may do so again.
+        self.let_in = False
         # One lock for each index, so that one caller prepares it and the others wait.
         self.index_locks: dict[str, Any] = {}
         # How large the messages of each index were of late.
         self.message_bytes: dict[str, int] = {}
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
+
+    def answered(self, error: Exception | None = None) -> None:
+        """Note an answer of the server, or an `error` of the client, which may be one."""
+        if error is None or isinstance(error, ApiError):
+            self.reached = True
+            self.let_in = self.let_in or not (error and is_shut_out(error))
 
     def queue(self, key: Hashable, *, max_leaders: int) -> FlushQueue:
         """Return the queue for `key`; it lives as long as somebody holds it."""

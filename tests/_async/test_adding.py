@@ -125,7 +125,9 @@ async def test_the_document_has_the_fields_of_the_contract(
         shared_index, session_id, client=async_client, metadata={"tenant": "a", "n": [1, {"b": 2}]}
     )
     before = time.time_ns() // 1000
-    await history.aadd_messages([HumanMessage("What?"), AIMessage([{"type": "text", "text": "A"}])])
+    await history.aadd_messages(
+        [HumanMessage("What?"), AIMessage([{"type": "text", "text": "A"}])]
+    )
     question, answer = sources(admin, shared_index, session_id)
     assert question.keys() == answer.keys() == {*OWN_MAPPINGS["properties"]}
     assert (question["content"], answer["content"]) == ("What?", "A")

@@ -16,8 +16,8 @@ async def test_a_cleared_session_is_empty_and_others_are_untouched(
 ) -> None:
     index, session_id = async_history.index, async_history.session_id
     other = AsyncElasticsearchChatMessageHistory(index, f"{session_id}-2", client=async_client)
-    for history in (async_history, other):
-        await history.aadd_messages(numbered(3))
+    await async_history.aadd_messages(numbered(3))
+    await other.aadd_messages(numbered(3))
     requests = recorded(async_client)
     await async_history.aclear()
     assert [request.endpoint for request in requests] == ["_delete_by_query"]

@@ -69,8 +69,7 @@ async def test_ours_sort_behind_upstreams_of_the_same_millisecond(
         for number in (2, 3)
     ]
     upstreams = [
-        upstream_document(session_id, millisecond, HumanMessage(str(number)))
-        for number in (0, 1)
+        upstream_document(session_id, millisecond, HumanMessage(str(number))) for number in (0, 1)
     ]
     store(admin, index, [ours[1], upstreams[0], ours[0], upstreams[1]])
     assert texts(await async_history.aget_messages()) == ["0", "1", "2", "3"]
@@ -151,5 +150,7 @@ async def test_concurrent_writers_lose_nothing_and_keep_their_own_order(
         own = [text for text in found if text.startswith(f"{writer}/")]
         assert own == [f"{writer}/{turn}/{part}" for turn in range(5) for part in range(2)]
     assert len(found) == 100
-    assert found == [str(stored.message.text) async for stored in history.aiter_messages(batch_size=7)]
+    assert found == [
+        str(stored.message.text) async for stored in history.aiter_messages(batch_size=7)
+    ]
     assert found[-33:] == texts(await history.aget_messages(limit=33))

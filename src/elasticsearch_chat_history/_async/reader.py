@@ -54,7 +54,7 @@ class AsyncSessionReader:
         try:
             # One more than fits tells whether there is a second page.
             found = await self._search(size.messages, track_total_hits=size.messages + 1)
-        except (ApiError, ConnectionError) as error:
+        except (ApiError, TransportError) as error:
             if is_missing_index(error):
                 return []
             if not self._is_too_much(error, size):
@@ -72,7 +72,7 @@ class AsyncSessionReader:
         if size.messages >= limit:
             try:
                 found = await self._search(limit, newest_first=True, track_total_hits=False)
-            except (ApiError, ConnectionError) as error:
+            except (ApiError, TransportError) as error:
                 if is_missing_index(error):
                     return []
                 if not self._is_too_much(error, size):
@@ -121,7 +121,7 @@ class AsyncSessionReader:
                         pit={"id": pit_id, "keep_alive": PIT_KEEP_ALIVE},
                         search_after=after,
                     )
-                except (ApiError, ConnectionError) as error:
+                except (ApiError, TransportError) as error:
                     if not self._is_too_much(error, size):
                         raise
                     size.shrink()

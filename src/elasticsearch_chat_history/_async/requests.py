@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._compat import AsyncCall, asleep
-from elasticsearch_chat_history._retries import RetryBudget, is_retriable
+from elasticsearch_chat_history._retries import RetryBudget, is_retriable, is_shut_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +30,13 @@ async def send(
         try:
             answer = await call()
         except (ApiError, TransportError) as error:
-            state.reached = state.reached or isinstance(error, ApiError)
-            delay = budget.delay(reached=state.reached) if worth_retrying(error) else None
+            state.answered(error)
+            shut_out = state.let_in and is_shut_out(error)
+            retried = shut_out or worth_retrying(error)
+            delay = budget.delay(reached=state.reached, shut_out=shut_out) if retried else None
             if delay is None:
                 raise
             await asleep(delay)
         else:
-            state.reached = True
+            state.answered()
             return answer

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from elasticsearch import AsyncElasticsearch, Elasticsearch
+from elasticsearch import AsyncElasticsearch
 
 from elasticsearch_chat_history._arguments import Refresh, checked_index, either
 from elasticsearch_chat_history._async.index import AsyncChatIndex
@@ -103,7 +103,7 @@ class AsyncElasticsearchChatStore:
     def _client(self, given: AsyncElasticsearch | None, **address: str | None) -> Any:
         if given is not None:
             # Named as the user knows it: the store itself, or the history that made it.
-            checked_client(given, AsyncElasticsearch, Elasticsearch)
+            checked_client(given, AsyncElasticsearch)
             return with_user_agent(given)
         client = AsyncElasticsearch(**connection_arguments(**address))
         self.owns_client = True

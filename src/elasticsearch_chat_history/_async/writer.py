@@ -103,6 +103,7 @@ class AsyncWriter:
             raise
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:
+        state = self._index.state
         lines: list[Any] = [write.lines[position] for write, position in batch]
         try:
             answer = await self._index.client.bulk(
@@ -112,9 +113,9 @@ class AsyncWriter:
                 filter_path=FILTER_PATH,
             )
         except (ApiError, TransportError) as error:
-            self._index.state.reached |= isinstance(error, ApiError)
-            return [failure_of_request(error, len(batch))] * len(batch)
-        self._index.state.reached = True
+            state.answered(error)
+            return [failure_of_request(error, len(batch), let_in=state.let_in)] * len(batch)
+        state.answered()
         return failures_in(answer.body, len(batch))
 
     def _policy(self) -> Refresh:
@@ -130,7 +131,9 @@ class AsyncWriter:
 
     def _error(self, documents: Sequence[Document], failures: dict[int, Failure]) -> Exception:
         first = next(iter(failures.values()))
-        refused_as_a_whole = len(failures) == len(documents) and not first.retriable
+        refused_as_a_whole = len(failures) == len(documents) and (
+            first.shut_out or not first.retriable
+        )
         if refused_as_a_whole and first.cause is not None:
             return first.cause
         error = MessagesNotStoredError(

@@ -79,6 +79,4 @@ def refusals(server: LocalElasticsearch) -> int:
     with Elasticsearch(server.url) as client:
         nodes = client.nodes.stats(metric="indexing_pressure")["nodes"].values()
     totals = [node["indexing_pressure"]["memory"]["total"] for node in nodes]
-    return sum(
-        total[kind] for total in totals for kind in total if kind.endswith("_rejections")
-    )
+    return sum(total[kind] for total in totals for kind in total if kind.endswith("_rejections"))

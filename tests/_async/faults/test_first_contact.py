@@ -1,0 +1,96 @@
+"""Addresses and credentials that are wrong: the right error soon, and never a hang."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from elasticsearch import (
+    AsyncElasticsearch,
+    AuthenticationException,
+    ConnectionError,  # noqa: A004  # the client's own
+    ConnectionTimeout,
+    Elasticsearch,
+)
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from local_elasticsearch import LocalElasticsearch
+from tests.odd_servers import babbling_port, closed_port, silent_port
+
+# Nothing about speed: a call that has not come back by then is taken to hang.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(90)]
+
+
+async def refuses_all_calls(
+    history: AsyncElasticsearchChatMessageHistory,
+    error: type[Exception],
+    line: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each call raises `error`, after one line in the log that begins with `line`."""
+    calls = (
+        history.create_if_missing,
+        history.aget_messages,
+        history.aclear,
+        lambda: history.aadd_message(HumanMessage("Hello")),
+    )
+    for call in calls:
+        caplog.clear()
+        with pytest.raises(error):
+            await call()
+        said = [record for record in caplog.records if record.name == "elasticsearch_chat_history"]
+        assert len(said) == 1
+        assert line in said[0].getMessage()
+
+
+@pytest.mark.parametrize("port", [closed_port, babbling_port])
+async def test_an_address_without_elasticsearch_is_a_connection_error(
+    port: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened: AbstractContextManager[str] = port()
+    with opened as url:
+        async with AsyncElasticsearchChatMessageHistory("chats", "s", es_url=url) as history:
+            await refuses_all_calls(
+                history, ConnectionError, "Error connecting to Elasticsearch: ", caplog
+            )
+
+
+async def test_a_silent_address_is_a_time_out(caplog: pytest.LogCaptureFixture) -> None:
+    with silent_port() as url:
+        async with AsyncElasticsearch(url, request_timeout=1) as client:
+            history = AsyncElasticsearchChatMessageHistory("chats", "s", client=client)
+            await refuses_all_calls(
+                history, ConnectionTimeout, "Error connecting to Elasticsearch: ", caplog
+            )
+
+
+async def test_a_wrong_password_is_an_authentication_error(
+    lone_node: LocalElasticsearch, fresh_index: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with AsyncElasticsearchChatMessageHistory(
+        fresh_index, "s", es_url=lone_node.url, es_user="elastic", es_password="wrong"
+    ) as history:
+        await refuses_all_calls(
+            history, AuthenticationException, "security_exception (401)", caplog
+        )
+
+
+@pytest.mark.parametrize("end", ["expired", "invalidated", "unknown"])
+async def test_an_api_key_that_has_ended_is_an_authentication_error(
+    end: str,
+    lone_node: LocalElasticsearch,
+    administrator: Elasticsearch,
+    fresh_index: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expiration = "1ms" if end == "expired" else None
+    key = administrator.security.create_api_key(name="ended", expiration=expiration)
+    if end == "invalidated":
+        administrator.security.invalidate_api_key(ids=[key["id"]])
+    encoded = "bm9uZTpub25l" if end == "unknown" else key["encoded"]
+    async with AsyncElasticsearchChatMessageHistory(
+        fresh_index, "s", es_url=lone_node.url, es_api_key=encoded
+    ) as history:
+        await refuses_all_calls(
+            history, AuthenticationException, "security_exception (401)", caplog
+        )

@@ -1,0 +1,95 @@
+"""What is left behind when histories go."""
+
+import gc
+import warnings
+from typing import Any
+
+import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from tests.census import census
+from tests.concurrency import async_together
+
+HISTORIES = 10_000
+AT_ONCE = 20
+READ_EVERY = 50
+
+
+async def use_histories(index: str, client: AsyncElasticsearch, first: int, count: int) -> None:
+    """Add a message to each of `count` sessions, and read some of them, partly or as a whole."""
+
+    async def use(number: int) -> None:
+        history = AsyncElasticsearchChatMessageHistory(
+            index, f"s{number}", client=client, refresh=False
+        )
+        await history.aadd_message(HumanMessage("Hello"))
+        if number % READ_EVERY == 0:
+            await history.aget_messages()
+            async for _ in history.aiter_messages(batch_size=1):
+                pass
+
+    for start in range(first, first + count, AT_ONCE):
+        numbers = range(start, min(start + AT_ONCE, first + count))
+        await async_together([lambda number=number: use(number) for number in numbers])
+
+
+async def test_ten_thousand_histories_leave_nothing_behind(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    # Fills the pool of connections and whatever else is made once.
+    await use_histories(index, async_client, 0, 2 * AT_ONCE)
+    before = census(async_client)
+    await use_histories(index, async_client, 2 * AT_ONCE, HISTORIES)
+    grown = census(async_client) - before
+    assert not grown
+    searches = admin.indices.stats(index=index, metric="search")["_all"]["total"]["search"]
+    assert searches["open_contexts"] == 0  # of which each open point in time is one
+
+
+async def test_an_iteration_that_is_left_halfway_leaves_no_point_in_time(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client)
+    await history.aadd_messages([HumanMessage(str(number)) for number in range(10)])
+    messages = history.aiter_messages(batch_size=2)
+    async for _ in messages:
+        break
+    await messages.aclose()
+    searches = admin.indices.stats(index=index, metric="search")["_all"]["total"]["search"]
+    assert searches["open_contexts"] == 0
+
+
+async def test_a_client_of_ours_that_nobody_closed_is_warned_of(address: dict[str, Any]) -> None:
+    history = AsyncElasticsearchChatMessageHistory("chats", "s", **address)
+    client = history.client
+    with pytest.warns(ResourceWarning, match="Unclosed Elasticsearch client .* 'chats'"):
+        del history
+        gc.collect()
+    await client.close()
+
+
+async def test_a_client_that_was_given_is_the_givers_to_close(
+    index: str, async_client: AsyncElasticsearch
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client)
+        await history.aadd_message(HumanMessage("Hello"))
+        await history.aclose()
+        del history
+        gc.collect()
+    assert caught == []
+    assert (await async_client.info())["version"]
+
+
+async def test_closing_twice_is_nothing(address: dict[str, Any]) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        history = AsyncElasticsearchChatMessageHistory("chats", "s", **address)
+        await history.aclose()
+        await history.aclose()
+        async with history:
+            pass
+        del history
+        gc.collect()
+    assert caught == []

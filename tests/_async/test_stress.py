@@ -1,0 +1,88 @@
+"""Callers that are cancelled, time out and are interrupted at random moments."""
+
+import os
+import random
+import time
+from typing import Any
+
+import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    MessagesNotStoredError,
+)
+from elasticsearch_chat_history._shared import transport_state
+from tests.crew import AsyncCrew
+from tests.ledger import Ledger
+from tests.storm import Storm, async_let_loose, async_returned
+
+SECONDS = float(os.environ.get("STRESS_SECONDS", "6"))
+WRITERS = 24
+SESSIONS = 4
+POLICIES = (True, True, False, "wait_for")
+# Most are small; the large ones take several bulk requests.
+SIZES = (1, 2, 2, 2, 20, 2500)
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(SECONDS + 300)]
+
+
+async def test_callers_who_leave_at_random_moments_harm_nobody(
+    ledger: Ledger,
+    index: str,
+    client_arguments: dict[str, Any],
+    admin: Elasticsearch,
+) -> None:
+    storm = Storm(random.Random(os.environ.get("STRESS_SEED")))
+    async with AsyncElasticsearch(**client_arguments) as client:
+        histories = [
+            AsyncElasticsearchChatMessageHistory(
+                index,
+                f"s{number % SESSIONS}",
+                client=client,
+                refresh=POLICIES[number % len(POLICIES)],
+                max_retries=30,
+            )
+            for number in range(WRITERS)
+        ]
+        await histories[0].create_if_missing()
+        admin.indices.put_settings(index=index, settings={"index.refresh_interval": "50ms"})
+        async_let_loose(storm, client)
+        deadline = time.monotonic() + SECONDS
+
+        async def write(writer: int) -> None:
+            while time.monotonic() < deadline:
+                messages = ledger.begin(f"w{writer}", storm.chance.choice(SIZES))
+                try:
+                    done = await async_returned(
+                        storm, lambda: histories[writer].aadd_messages(messages)
+                    )
+                except MessagesNotStoredError:
+                    continue
+                if done:
+                    ledger.acknowledge(messages)
+
+        async with AsyncCrew(SECONDS + 120) as crew:
+            for writer in range(WRITERS):
+                crew.start(lambda writer=writer: write(writer))
+        storm.over = True
+        assert storm.hits > SECONDS
+
+        # Nobody is left who leads or waits, so that the next caller leads at once.
+        for queue in transport_state(client)._queues.values():
+            assert queue.leaders == 0
+            assert not queue._waiting
+
+        async def write_calmly(writer: int) -> None:
+            messages = ledger.begin(f"w{writer}")
+            await histories[writer].aadd_messages(messages)
+            ledger.acknowledge(messages)
+
+        async with AsyncCrew() as crew:
+            for writer in range(WRITERS):
+                crew.start(lambda writer=writer: write_calmly(writer))
+        await client.indices.refresh(index=index)
+        found = [
+            message for each in histories[:SESSIONS] for message in await each.aget_messages()
+        ]
+    ledger.audit(found)

@@ -1,0 +1,172 @@
+"""Every example in the README and in a public docstring runs, and nothing public lacks one."""
+
+import ast
+import asyncio
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import langchain_core.messages
+import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+from langchain_core.messages import AIMessage, HumanMessage
+
+import elasticsearch_chat_history as package
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    ElasticsearchChatMessageHistory,
+)
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+# What the asynchronous class has only to tell what to use in its place.
+NOT_FOR_THIS_CLASS = "Not for this class: "
+
+Namespace = dict[str, Any]
+
+
+def examples_in(text: str) -> list[str]:
+    return [textwrap.dedent(code) for _, code in BLOCK.findall(text)]
+
+
+def public_objects() -> dict[str, Any]:
+    """Return what the package exports, and the members of its classes, by dotted name."""
+    found: dict[str, Any] = {}
+    for name in package.__all__:
+        if name == "__version__":
+            continue
+        exported = getattr(package, name)
+        found[name] = exported
+        for member_name, member in inspect.getmembers(exported):
+            if not member_name.startswith("_") and is_ours(member):
+                found[f"{name}.{member_name}"] = member
+    return found
+
+
+def is_ours(member: object) -> bool:
+    """Tell whether a member is a method or property that this package defines."""
+    function = member.fget if isinstance(member, property) else member
+    module = getattr(function, "__module__", "")
+    return inspect.isfunction(function) and module.startswith(package.__name__)
+
+
+PUBLIC = public_objects()
+DOCUMENTED = {
+    name: inspect.getdoc(member) or ""
+    for name, member in PUBLIC.items()
+    if not (inspect.getdoc(member) or "").startswith(NOT_FOR_THIS_CLASS)
+}
+DOCSTRING_EXAMPLES = [
+    pytest.param(name, code, id=f"{name}-{number}")
+    for name, text in DOCUMENTED.items()
+    for number, code in enumerate(examples_in(text))
+]
+README_EXAMPLES = [
+    pytest.param(code, id=f"{number}")
+    for number, code in enumerate(examples_in(README.read_text(encoding="utf-8")))
+]
+
+Adapt = Callable[[str], str]
+
+
+@pytest.fixture
+def adapt(index: str, address: dict[str, Any], client_arguments: dict[str, Any]) -> Adapt:
+    """Make an example use the server and the index of the test."""
+    replacements = {
+        'es_url="http://localhost:9200"': f"**{address!r}",
+        'Elasticsearch("http://localhost:9200")': f"Elasticsearch(**{client_arguments!r})",
+        '"chats"': repr(index),
+    }
+
+    def adapt(code: str) -> str:
+        for written, meant in replacements.items():
+            code = code.replace(written, meant)
+        assert "localhost" not in code
+        return code
+
+    return adapt
+
+
+@pytest.mark.parametrize("code", README_EXAMPLES)
+def test_readme_example_runs(code: str, adapt: Adapt) -> None:
+    exec(compiled(adapt(code), "README.md"), {"__name__": "__main__"})  # noqa: S102  # ours
+
+
+@pytest.mark.parametrize(("name", "code"), DOCSTRING_EXAMPLES)
+def test_docstring_example_runs(
+    name: str, code: str, index: str, client_arguments: dict[str, Any], adapt: Adapt
+) -> None:
+    program = compiled(adapt(code), name)
+    prepared: Namespace = {**vars(langchain_core.messages), **vars(package)}
+    if name.startswith("Async"):
+        asyncio.run(run_awaiting(program, prepared, index, client_arguments))
+    else:
+        with Elasticsearch(**client_arguments) as client:
+            prepared["history"] = ElasticsearchChatMessageHistory(index, "s", client=client)
+            prepared["history"].add_messages([HumanMessage("Hello"), AIMessage("Hi!")])
+            exec(program, prepared)  # noqa: S102  # ours
+
+
+async def run_awaiting(
+    program: CodeType, prepared: Namespace, index: str, client_arguments: dict[str, Any]
+) -> None:
+    async with AsyncElasticsearch(**client_arguments) as client:
+        prepared["history"] = AsyncElasticsearchChatMessageHistory(index, "s", client=client)
+        await prepared["history"].aadd_messages([HumanMessage("Hello"), AIMessage("Hi!")])
+        awaitable: Coroutine[Any, Any, None] | None = eval(program, prepared)  # noqa: S307  # ours
+        if awaitable is not None:
+            await awaitable
+
+
+def compiled(code: str, name: str) -> CodeType:
+    """Compile an example, which may `await` without being in a function."""
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    program = compile(code, f"<example in {name}>", "exec", flags=flags, dont_inherit=True)
+    assert isinstance(program, CodeType)
+    return program
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_public_name_is_documented_with_an_example(name: str) -> None:
+    text = DOCUMENTED[name]
+    assert text, f"{name} has no docstring"
+    assert "Example:" in text, f"{name} has no example"
+    assert examples_in(text), f"the example of {name} is not a ```python block"
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_argument_is_documented(name: str) -> None:
+    member, text = PUBLIC[name], DOCUMENTED[name]
+    if isinstance(member, property) or not own_arguments(member):
+        return
+    # The arguments of errors and results are also their attributes.
+    section = re.search(r"^(?:Args|Attributes):\n((?:    .*\n|\n)+)", text + "\n", re.MULTILINE)
+    assert section, f"{name} has arguments, but no Args section"
+    documented = re.findall(r"^    (\w+):", section[1], re.MULTILINE)
+    assert documented == own_arguments(member)
+
+
+def own_arguments(member: Any) -> list[str]:
+    """Return the names of the arguments that a caller gives."""
+    if inspect.isclass(member) and "__init__" not in vars(member):
+        inherited = next(cls for cls in member.__mro__ if "__init__" in vars(cls))
+        if not inherited.__module__.startswith(package.__name__):
+            return []
+    return [name for name in inspect.signature(member).parameters if name != "self"]
+
+
+def test_asynchronous_class_refuses_what_it_says_is_not_for_it() -> None:
+    refused = {name for name in PUBLIC if name not in DOCUMENTED}
+    assert {name.partition(".")[0] for name in refused} == {
+        AsyncElasticsearchChatMessageHistory.__name__
+    }
+    history = AsyncElasticsearchChatMessageHistory.__new__(AsyncElasticsearchChatMessageHistory)
+    for name in refused:
+        attribute = name.partition(".")[2]
+        given = [HumanMessage("Hello")] if attribute.startswith("add") else []
+        with pytest.raises(NotImplementedError, match="await"):
+            getattr(history, attribute)(*given)
