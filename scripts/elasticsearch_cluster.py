@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import shutil
-import socket
 import tempfile
 import time
 import uuid
@@ -17,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from elasticsearch_address import HTTP_OK, NO_ANSWER, RunningElasticsearch
 from elasticsearch_distribution import DEFAULT_VERSION
 from elasticsearch_launch import find_launcher
-from elasticsearch_plan import LOOPBACK, Launcher, NodePlan, Setting
+from elasticsearch_plan import LOOPBACK, ElasticsearchStartError, Launcher, NodePlan, Setting
+from elasticsearch_ports import choose_ports
 from elasticsearch_process import OwnedProcess
 
 if TYPE_CHECKING:
@@ -26,16 +25,9 @@ if TYPE_CHECKING:
 START_SECONDS = 240.0
 """How long a start may take; ten to fifteen seconds are usual, many more under load."""
 
-# Below the ports that systems give to outgoing connections, so that none of those takes the port
-# of a node that is down for a moment.
-_PORTS = range(20_000, 32_000)
 _PORT_ATTEMPTS = 5
 _POLL_SECONDS = 0.1
 _LOG_LINES = 30
-
-
-class ElasticsearchStartError(RuntimeError):
-    """A node ended or was too slow; the message carries the end of its log."""
 
 
 class Node:
@@ -191,7 +183,11 @@ class LocalElasticsearch:
             return
         try:
             self._folder = self._make_folder()
-            self._launcher = find_launcher(self.version, self._folder)
+            self._launcher = find_launcher(
+                self.version,
+                self._folder,
+                secure_cluster=self.password is not None and self._node_count > 1,
+            )
             for attempt in range(1, _PORT_ATTEMPTS + 1):
                 try:
                     self._start_nodes(self._folder)
@@ -268,7 +264,7 @@ class LocalElasticsearch:
 
     def _start_nodes(self, folder: Path) -> None:
         cluster = self._cluster_name(folder)
-        ports = _choose_ports(self._port, self._node_count)
+        ports = choose_ports(self._port, self._node_count)
         self.nodes = [
             Node(
                 self,
@@ -319,29 +315,6 @@ class LocalElasticsearch:
         if health["cluster_name"] != node.plan.cluster:
             return f"another cluster answers there, {health['cluster_name']}"
         return None
-
-
-def _choose_ports(first: int | None, nodes: int) -> list[tuple[int, int]]:
-    """Return a free HTTP and a free transport port for each node."""
-    wanted: list[int] = [] if first is None else list(range(first, first + nodes))
-    for port in wanted:
-        if not _is_free(port):
-            raise ElasticsearchStartError(f"Port {port} is taken")
-    numbers = random.SystemRandom().sample(_PORTS, len(_PORTS))
-    free = (port for port in numbers if port not in wanted and _is_free(port))
-    http_ports = wanted or [next(free) for _ in range(nodes)]
-    return [(port, next(free)) for port in http_ports]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the server does: what is left of closed connections is no obstacle.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True
 
 
 def _start_error(message: str, node: Node) -> ElasticsearchStartError:

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import elasticsearch_distribution as distribution
@@ -30,6 +30,7 @@ class DistributionLauncher:
     home: Path
     java: Path
     user: User | None
+    _keystores: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def transport_address(self, plan: NodePlan) -> str:
         """Return where the other nodes of the cluster reach this one."""
@@ -67,7 +68,12 @@ class DistributionLauncher:
             "JAVA_TYPE": "ES_JAVA_HOME",
         }
         if plan.password is not None:
-            self._write_keystore(plan.password, environment)
+            keystore = config / "elasticsearch.keystore"
+            if plan.password not in self._keystores:
+                # Each run of the tool takes seconds: one keystore serves all nodes and starts.
+                self._make_keystore(plan.password, environment)
+                self._keystores[plan.password] = keystore.read_bytes()
+            keystore.write_bytes(self._keystores[plan.password])
         give_to(self.user, plan.folder)
         return OwnedProcess(
             self._server_command(environment),
@@ -117,7 +123,7 @@ class DistributionLauncher:
         text = text.replace("hs_err_pid", f"{logs}/hs_err_pid")
         path.write_text(f"{text}\n-XX:HeapDumpPath={logs}\n", encoding="utf-8")
 
-    def _write_keystore(self, password: str, environment: dict[str, str]) -> None:
+    def _make_keystore(self, password: str, environment: dict[str, str]) -> None:
         command = self._tool_command("keystore", environment)
         run = subprocess.run(
             [*command, "add", "--stdin", "--force", "bootstrap.password"],
@@ -132,16 +138,26 @@ class DistributionLauncher:
             raise RuntimeError(f"The keystore could not be made:\n{run.stdout}{run.stderr}")
 
 
-def find_launcher(version: str, temporary: Path) -> Launcher:
-    """Return the way to run this version: Docker when an engine answers, else Maven and a JDK."""
+def find_launcher(version: str, folder: Path, *, secure_cluster: bool) -> Launcher:
+    """Return the way to run this version: Docker when an engine answers, else Maven and a JDK.
+
+    Args:
+        version: The server's version.
+        folder: Where the nodes keep their files.
+        secure_cluster: Whether there will be several nodes, with a password.
+    """
     reasons: list[str] = []
-    docker = find_docker(version, reasons)
-    if docker is not None:
-        return DockerLauncher(docker)
-    return find_distribution(version, temporary, reasons)
+    if secure_cluster:
+        # Beyond loopback, as in Docker, Elasticsearch wants certificates between such nodes.
+        reasons.append("no Docker: several nodes with a password would need certificates there")
+    else:
+        docker = find_docker(version, reasons)
+        if docker is not None:
+            return DockerLauncher(docker)
+    return find_distribution(version, folder, reasons)
 
 
-def find_distribution(version: str, temporary: Path, reasons: list[str]) -> DistributionLauncher:
+def find_distribution(version: str, folder: Path, reasons: list[str]) -> DistributionLauncher:
     """Return the launcher over the unpacked distribution; get that first when it is missing."""
     known = distribution.DISTRIBUTIONS.get(version)
     if known is None:
@@ -158,7 +174,7 @@ def find_distribution(version: str, temporary: Path, reasons: list[str]) -> Dist
         reasons.append(f"no JDK {known.oldest_java} or newer; looked at {looked_at}")
     if java.home is None or (not installed and shutil.which("mvn") is None):
         raise unavailable(version, reasons)
-    closed = closed_folder(temporary, user)
+    closed = closed_folder(folder, user)
     if closed is not None:
         message = (
             f"Elasticsearch refuses to run as root, and the user that it runs under instead "

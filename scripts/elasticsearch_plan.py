@@ -13,6 +13,10 @@ Setting = str | int | float | bool | list[str]
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 
 
+class ElasticsearchStartError(RuntimeError):
+    """A node ended or was too slow; the message carries the end of its log."""
+
+
 @dataclass
 class NodePlan:
     """All that is needed to start one node."""

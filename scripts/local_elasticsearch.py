@@ -15,13 +15,14 @@ from types import FrameType
 from typing import Any
 
 from elasticsearch_address import RunningElasticsearch, named_elasticsearch
-from elasticsearch_cluster import ElasticsearchStartError, LocalElasticsearch, Node
+from elasticsearch_cluster import LocalElasticsearch, Node
 from elasticsearch_distribution import (
     DEFAULT_VERSION,
     DISTRIBUTIONS,
     ElasticsearchUnavailableError,
     say,
 )
+from elasticsearch_plan import ElasticsearchStartError
 
 __all__ = [
     "DEFAULT_VERSION",
@@ -75,7 +76,10 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     options = _parser().parse_args(arguments)
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell starts what runs in its background with that one ignored.
+    before = {
+        number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     ready = False
     try:
         with find_or_start(
@@ -98,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 1
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

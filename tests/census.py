@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from elasticsearch_chat_history import _connection, _shared
-from elasticsearch_chat_history._clock import CLOCK
 
 
 def census(client: Any) -> Counter[str]:
@@ -33,5 +32,4 @@ def census(client: Any) -> Counter[str]:
     counts["index lock"] = len(state.index_locks)
     counts["client with state"] = len(_shared._STATES)
     counts["derived client"] = len(_connection._DERIVED)
-    counts["session ahead"] = len(CLOCK._sessions_ahead)
     return counts

@@ -13,6 +13,8 @@ from elasticsearch_chat_history import (
 )
 from local_elasticsearch import LocalElasticsearch, RunningElasticsearch, find_or_start
 
+REMOVED_AT_ONCE = 20
+
 pytest_plugins = ["tests.harmed_nodes", "tests.ledger", "tests.telltale"]
 
 
@@ -65,12 +67,23 @@ async def async_client(client_arguments: dict[str, Any]) -> AsyncIterator[AsyncE
         yield client
 
 
+@pytest.fixture(scope="session")
+def used_indices(admin: Elasticsearch) -> Iterator[list[str]]:
+    """The names that tests have done with; what is left goes with the run."""
+    names: list[str] = []
+    yield names
+    _remove(admin, names)
+
+
 @pytest.fixture
-def index(admin: Elasticsearch) -> Iterator[str]:
-    """The name of an index that does not exist; what a test makes of it goes with the test."""
+def index(admin: Elasticsearch, used_indices: list[str]) -> Iterator[str]:
+    """The name of an index that does not exist; what a test makes of it is removed later."""
     name = f"test-{uuid.uuid4().hex}"
     yield name
-    admin.options(ignore_status=404).indices.delete(index=name)
+    used_indices.append(name)
+    # Each removal costs a node as much as a whole test, so many go at once.
+    if len(used_indices) >= REMOVED_AT_ONCE:
+        _remove(admin, used_indices)
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +113,9 @@ async def async_history(
     shared_index: str, session_id: str, async_client: AsyncElasticsearch
 ) -> AsyncElasticsearchChatMessageHistory:
     return AsyncElasticsearchChatMessageHistory(shared_index, session_id, client=async_client)
+
+
+def _remove(admin: Elasticsearch, names: list[str]) -> None:
+    if names:
+        admin.indices.delete(index=names, ignore_unavailable=True)
+        names.clear()

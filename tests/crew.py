@@ -41,7 +41,7 @@ class AsyncCrew:
     async def __aexit__(self, *_: object) -> None:
         if not self._tasks:
             return
-        _, hung = await asyncio.wait(self._tasks, timeout=self._seconds)
+        _done, hung = await asyncio.wait(self._tasks, timeout=self._seconds)
         for task in hung:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -24,15 +24,15 @@ def lone_node() -> Iterator[LocalElasticsearch]:
 
 
 @pytest.fixture(scope="session")
-def login() -> dict[str, Any]:
-    """What a client needs to be let in by the lone node, but for its address."""
-    return {"basic_auth": ("elastic", PASSWORD)}
+def login(lone_node: LocalElasticsearch) -> dict[str, Any]:
+    """What a client needs to be let in by the lone node."""
+    return {"hosts": [lone_node.url], "basic_auth": ("elastic", PASSWORD)}
 
 
 @pytest.fixture(scope="session")
-def administrator(lone_node: LocalElasticsearch, login: dict[str, Any]) -> Iterator[Elasticsearch]:
+def administrator(login: dict[str, Any]) -> Iterator[Elasticsearch]:
     """Who does harm to the lone node, past any proxy."""
-    with Elasticsearch(lone_node.url, request_timeout=60, **login) as client:
+    with Elasticsearch(**login, request_timeout=60) as client:
         yield client
 
 

@@ -20,6 +20,7 @@ from langchain_core.messages import (
     ToolMessage,
     ToolMessageChunk,
 )
+from langchain_core.messages.ai import UsageMetadata
 
 CALL = {"name": "add", "args": {"a": 1, "b": [2.5, None]}, "id": "call-1", "type": "tool_call"}
 BROKEN_CALL = {
@@ -29,7 +30,7 @@ BROKEN_CALL = {
     "error": "no JSON",
     "type": "invalid_tool_call",
 }
-USAGE = {
+USAGE: UsageMetadata = {
     "input_tokens": 3,
     "output_tokens": 5,
     "total_tokens": 8,
@@ -50,14 +51,14 @@ EVERY_TYPE: list[BaseMessage] = [
     ),
     AIMessage([{"type": "reasoning", "reasoning": "Hm."}, {"type": "text", "text": "Yes."}]),
     SystemMessage("Be brief."),
-    ChatMessage("Objection!", role="lawyer"),
-    FunctionMessage("3", name="add"),
+    ChatMessage(content="Objection!", role="lawyer"),
+    FunctionMessage(content="3", name="add"),
     ToolMessage("3", tool_call_id="call-1", artifact={"raw": [1, 2]}, status="error"),
     RemoveMessage("m1"),
-    HumanMessageChunk("Hel"),
-    AIMessageChunk("Hi", usage_metadata=USAGE, chunk_position="last"),
+    HumanMessageChunk(content="Hel"),
+    AIMessageChunk(content="Hi", usage_metadata=USAGE, chunk_position="last"),
     AIMessageChunk(
-        "",
+        content="",
         tool_call_chunks=[
             {
                 "name": "add",
@@ -68,10 +69,10 @@ EVERY_TYPE: list[BaseMessage] = [
             }
         ],
     ),
-    SystemMessageChunk("Be"),
-    ChatMessageChunk("Obj", role="lawyer"),
-    FunctionMessageChunk("3", name="add"),
-    ToolMessageChunk("3", tool_call_id="call-1", artifact=["raw"]),
+    SystemMessageChunk(content="Be"),
+    ChatMessageChunk(content="Obj", role="lawyer"),
+    FunctionMessageChunk(content="3", name="add"),
+    ToolMessageChunk(content="3", tool_call_id="call-1", artifact=["raw"]),
 ]
 
 

@@ -31,7 +31,7 @@ def babbling_port() -> Iterator[str]:
 @contextlib.contextmanager
 def silent_port() -> Iterator[str]:
     """Give an address that takes connections and never answers."""
-    with _serving(lambda connection: None) as url:
+    with _serving(lambda _connection: None) as url:
         yield url
 
 

@@ -9,14 +9,14 @@ from elasticsearch import Elasticsearch
 from langchain_core.messages import BaseMessage, message_to_dict
 
 # The mapping that langchain-elasticsearch makes.
-UPSTREAM_MAPPINGS = {
+UPSTREAM_MAPPINGS: dict[str, Any] = {
     "properties": {
         "session_id": {"type": "keyword"},
         "created_at": {"type": "date"},
         "history": {"type": "text"},
     }
 }
-OWN_MAPPINGS = {
+OWN_MAPPINGS: dict[str, Any] = {
     "properties": {
         "session_id": {"type": "keyword"},
         "created_at": {"type": "date"},

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 NOISY = ("", "aiohttp", "asyncio", "elastic_transport", "elasticsearch", "urllib3")
+WIRE_LOG = "elastic_transport.node"
 
 
 class Telltale:
@@ -27,10 +28,18 @@ class Telltale:
             if isinstance(thing, BaseException):
                 self._told += [*traceback.format_exception(thing), repr(vars(thing))]
 
-    @property
-    def text(self) -> str:
-        """All that was noted or logged so far."""
-        records = [f"{record.getMessage()}\n{vars(record)}" for record in self._caplog.records]
+    def told(self, *, wire_log: bool = True) -> str:
+        """Return all that was noted or logged so far.
+
+        Args:
+            wire_log: Whether the client's own log of all that it sends and receives is part
+                of it; nobody sees that unless they add a handler to it.
+        """
+        records = [
+            f"{record.getMessage()}\n{vars(record)}"
+            for record in self._caplog.records
+            if wire_log or record.name != WIRE_LOG
+        ]
         return "\n".join([*self._told, *records])
 
 

@@ -1,7 +1,7 @@
 """A hybrid logical clock: the source of `seq`, the order of messages.
 
 After Kulkarni et al., "Logical Physical Clocks and Consistent Snapshots in Globally Distributed
-Databases" (2014): physical time where possible, one more than the last value where not.
+Databases" (2014): physical time where possible, one step more than the last value where not.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-# Clocks kept by NTP differ by less than a second; what is further ahead comes from a broken one.
-MAX_DRIFT = 10_000_000
-# Sessions that a broken clock wrote to; the longest unused ones are forgotten first.
-MAX_SESSIONS_AHEAD = 10_000
+# Messages of one session get a millisecond each: langchain-elasticsearch, which may read them as
+# well, pages by `created_at` alone and loses those that share one.
+SPACING = 1_000
+# So far may many messages at once run ahead of the time; then they share milliseconds after all.
+MAX_RUN_AHEAD = 10_000_000
+# Clocks kept by NTP differ by less; what is further ahead comes from a broken one.
+MAX_DRIFT = 1_000_000
+# Sessions that are ahead of the time; the longest unused ones are forgotten first.
+MAX_SESSIONS = 10_000
 
 
 def system_microseconds() -> int:
@@ -26,7 +31,7 @@ def system_microseconds() -> int:
 
 
 class HybridLogicalClock:
-    """Gives microsecond time stamps that never repeat and never go backwards.
+    """Gives microsecond time stamps that never go backwards, and never repeat in a session.
 
     A value that was read (`observe`) pushes the clock past it, so that whatever is written
     afterwards sorts after it. A value from further in the future than `max_drift` does so for its
@@ -38,26 +43,33 @@ class HybridLogicalClock:
         now: Callable[[], int] = system_microseconds,
         *,
         max_drift: int = MAX_DRIFT,
-        max_sessions_ahead: int = MAX_SESSIONS_AHEAD,
+        max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._now = now
         self._max_drift = max_drift
-        self._max_sessions_ahead = max_sessions_ahead
+        self._max_sessions = max_sessions
         self._lock = threading.Lock()
         self._last = 0
-        self._sessions_ahead: OrderedDict[Hashable, int] = OrderedDict()
+        # The last value of each session that is ahead of the time.
+        self._last_of_session: OrderedDict[Hashable, int] = OrderedDict()
+        # Values of one call differ by whole milliseconds, so that two calls never meet as long as
+        # they differ within the millisecond. For each such rest: where the last call ended.
+        self._ends = [0] * SPACING
 
     def tick(self, session: Hashable, count: int = 1) -> range:
-        """Return the next `count` values for `session`, in ascending order."""
+        """Return the next `count` (at least 1) values for `session`, in ascending order."""
         with self._lock:
-            first = max(self._now(), self._last + 1)
-            ahead = self._sessions_ahead.pop(session, 0)
-            if ahead >= first:
-                values = range(ahead + 1, ahead + 1 + count)
-                self._remember(session, values[-1] if values else ahead)
-                return values
-            values = range(first, first + count)
-            self._last = values[-1] if values else self._last
+            now = self._now()
+            self._forget_passed(now)
+            self._last = max(now, self._last + 1)
+            last = self._last_of_session.get(session, 0)
+            if last > now + MAX_RUN_AHEAD:
+                values = range(last + 1, last + 1 + count)
+            else:
+                start = self._unused(max(self._last, last + SPACING))
+                values = range(start, start + count * SPACING, SPACING)
+                self._ends[start % SPACING] = values[-1]
+            self._remember(session, values[-1])
             return values
 
     def observe(self, session: Hashable, value: int) -> None:
@@ -67,14 +79,27 @@ class HybridLogicalClock:
                 return
             if value <= self._now() + self._max_drift:
                 self._last = value
-            elif value > self._sessions_ahead.get(session, 0):
+            elif value > self._last_of_session.get(session, 0):
                 self._remember(session, value)
 
+    def _unused(self, start: int) -> int:
+        for candidate in range(start, start + SPACING):
+            if self._ends[candidate % SPACING] < candidate:
+                return candidate
+        return start
+
     def _remember(self, session: Hashable, value: int) -> None:
-        self._sessions_ahead[session] = value
-        self._sessions_ahead.move_to_end(session)
-        if len(self._sessions_ahead) > self._max_sessions_ahead:
-            self._sessions_ahead.popitem(last=False)
+        self._last_of_session[session] = value
+        self._last_of_session.move_to_end(session)
+        if len(self._last_of_session) > self._max_sessions:
+            self._last_of_session.popitem(last=False)
+
+    def _forget_passed(self, now: int) -> None:
+        while self._last_of_session:
+            session, value = next(iter(self._last_of_session.items()))
+            if value + SPACING > now:
+                return
+            del self._last_of_session[session]
 
 
 # One for the process: two histories of one session must share their order.

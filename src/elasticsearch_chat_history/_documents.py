@@ -153,8 +153,8 @@ def stored_message_of(hit: Mapping[str, Any]) -> StoredMessage:
 def _history_of(message: BaseMessage, position: int, *, ensure_ascii: bool) -> str:
     if message.type not in READABLE_TYPES:
         raise TypeError(
-            f"The message at position {position} is of type {message.type!r}, which langchain-core "
-            "stores but cannot read again. Nothing is stored."
+            f"The message at position {position} is of type {message.type!r}, which "
+            "langchain-core cannot read again. Nothing is stored."
         )
     try:
         as_dict = message_to_dict(message)

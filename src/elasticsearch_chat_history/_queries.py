@@ -26,12 +26,26 @@ MAX_ROUTING_LENGTH = 512
 STORED_MESSAGE_FIELDS = ["history", "session_id", "metadata"]
 
 
-def session_query(session_id: str, ttl: timedelta | None = None) -> dict[str, Any]:
-    """Return the query that finds the messages of one session, none older than `ttl`."""
+def milliseconds_now() -> int:
+    """Return the time as `created_at` counts it."""
+    return time.time_ns() // 1_000_000
+
+
+def session_query(
+    session_id: str, ttl: timedelta | None = None, since: int | None = None
+) -> dict[str, Any]:
+    """Return the query that finds the messages of one session.
+
+    Args:
+        session_id: The session.
+        ttl: The age of the oldest messages to find.
+        since: The time of the oldest messages to find, in milliseconds.
+    """
     filters: list[dict[str, Any]] = [{"term": {"session_id": session_id}}]
     if ttl is not None:
-        oldest = time.time_ns() // 1_000_000 - int(ttl.total_seconds() * 1000)
-        filters.append({"range": {"created_at": {"gte": oldest, "format": "epoch_millis"}}})
+        since = max(since or 0, milliseconds_now() - int(ttl.total_seconds() * 1000))
+    if since is not None:
+        filters.append({"range": {"created_at": {"gte": since, "format": "epoch_millis"}}})
     return {"bool": {"filter": filters}}
 
 

@@ -17,6 +17,29 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._mapping import IndexLayout
 
 
+MAX_WINDOW_STARTS = 10_000
+
+
+class WindowStarts:
+    """From when on the last messages of very long sessions are, as the last read found."""
+
+    def __init__(self, most: int = MAX_WINDOW_STARTS) -> None:
+        self._most = most
+        self._starts: dict[Hashable, tuple[int, int]] = {}
+
+    def get(self, session: Hashable, limit: int) -> int | None:
+        """Return the time in milliseconds after which there were `limit` messages, if known."""
+        found, start = self._starts.get(session, (0, 0))
+        return start if limit <= found else None
+
+    def remember(self, session: Hashable, limit: int, start: int) -> None:
+        """Remember a time for a session, and forget the oldest of too many."""
+        self._starts.pop(session, None)
+        self._starts[session] = (limit, start)
+        if len(self._starts) > self._most:
+            self._starts.pop(next(iter(self._starts)), None)
+
+
 class TransportState:
     """What belongs to one connection pool and goes with it."""
 
@@ -29,6 +52,7 @@ class TransportState:
         self.index_locks: dict[str, Any] = {}
         # How large the messages of each index were of late.
         self.message_bytes: dict[str, int] = {}
+        self.window_starts = WindowStarts()
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
 
     def answered(self, error: Exception | None = None) -> None:

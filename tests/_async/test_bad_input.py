@@ -126,7 +126,7 @@ class Shout(BaseMessage):
         HumanMessage("secret", additional_kwargs={"a": {1, 2}}),
         HumanMessage("secret", additional_kwargs={"a": b"bytes"}),
         HumanMessage("secret", additional_kwargs={"a": nested(10_000)}),
-        HumanMessage("secret", response_metadata={("a", "b"): 1}),  # type: ignore[dict-item]
+        HumanMessage("secret", response_metadata={("a", "b"): 1}),
     ],
     ids=["object", "set", "bytes", "depth", "key"],
 )
@@ -147,7 +147,7 @@ async def test_a_kind_of_message_that_could_not_be_read_again_is_refused(
     requests = recorded(async_client)
     history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client)
     with pytest.raises(TypeError, match=r"position 1 .*'shout'"):
-        await history.aadd_messages([HumanMessage("fine"), Shout("HEY")])
+        await history.aadd_messages([HumanMessage("fine"), Shout(content="HEY")])
     assert requests == []
 
 

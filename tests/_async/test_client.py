@@ -134,7 +134,7 @@ async def test_ascii_goes_by_both_names(
     ],
 )
 async def test_credentials_go_with_requests_and_show_nowhere_else(
-    arguments: dict[str, str], authorization: str | None
+    arguments: dict[str, Any], authorization: str | None
 ) -> None:
     async with AsyncElasticsearchChatMessageHistory(
         "chats", "s", es_url="http://127.0.0.1:1", max_retries=0, **arguments

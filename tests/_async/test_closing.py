@@ -48,7 +48,7 @@ async def test_a_given_client_stays_open(
 async def test_the_client_is_closed_when_the_block_fails(
     index: str, address: dict[str, Any]
 ) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError):  # noqa: PT012  # the block that fails is what is shown
         async with AsyncElasticsearchChatMessageHistory(index, "s", **address) as history:
             closed = closings(history.client)
             raise KeyError
@@ -82,7 +82,7 @@ async def test_a_closed_history_says_so(
 
 async def test_an_own_client_that_nobody_closed_is_warned_of() -> None:
     history = AsyncElasticsearchChatMessageHistory("chats", "s", es_url="http://127.0.0.1:1")
-    with pytest.warns(ResourceWarning, match="Unclosed .* 'chats'"):
+    with pytest.warns(ResourceWarning, match="Unclosed .* 'chats'"):  # noqa: PT031  # both end it
         del history
         gc.collect()
 

@@ -1,10 +1,7 @@
 """What is left behind when histories go."""
 
-import gc
-import warnings
-from typing import Any
+from functools import partial
 
-import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
@@ -32,7 +29,7 @@ async def use_histories(index: str, client: AsyncElasticsearch, first: int, coun
 
     for start in range(first, first + count, AT_ONCE):
         numbers = range(start, min(start + AT_ONCE, first + count))
-        await async_together([lambda number=number: use(number) for number in numbers])
+        await async_together([partial(use, number) for number in numbers])
 
 
 async def test_ten_thousand_histories_leave_nothing_behind(
@@ -46,50 +43,3 @@ async def test_ten_thousand_histories_leave_nothing_behind(
     assert not grown
     searches = admin.indices.stats(index=index, metric="search")["_all"]["total"]["search"]
     assert searches["open_contexts"] == 0  # of which each open point in time is one
-
-
-async def test_an_iteration_that_is_left_halfway_leaves_no_point_in_time(
-    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
-) -> None:
-    history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client)
-    await history.aadd_messages([HumanMessage(str(number)) for number in range(10)])
-    messages = history.aiter_messages(batch_size=2)
-    async for _ in messages:
-        break
-    await messages.aclose()
-    searches = admin.indices.stats(index=index, metric="search")["_all"]["total"]["search"]
-    assert searches["open_contexts"] == 0
-
-
-async def test_a_client_of_ours_that_nobody_closed_is_warned_of(address: dict[str, Any]) -> None:
-    history = AsyncElasticsearchChatMessageHistory("chats", "s", **address)
-    client = history.client
-    with pytest.warns(ResourceWarning, match="Unclosed Elasticsearch client .* 'chats'"):
-        del history
-        gc.collect()
-    await client.close()
-
-
-async def test_a_client_that_was_given_is_the_givers_to_close(
-    index: str, async_client: AsyncElasticsearch
-) -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client)
-        await history.aadd_message(HumanMessage("Hello"))
-        await history.aclose()
-        del history
-        gc.collect()
-    assert caught == []
-    assert (await async_client.info())["version"]
-
-
-async def test_closing_twice_is_nothing(address: dict[str, Any]) -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        history = AsyncElasticsearchChatMessageHistory("chats", "s", **address)
-        await history.aclose()
-        await history.aclose()
-        async with history:
-            pass
-        del history
-        gc.collect()
-    assert caught == []

@@ -3,7 +3,8 @@
 import os
 import random
 import time
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
@@ -20,7 +21,7 @@ from tests.storm import Storm, async_let_loose, async_returned
 SECONDS = float(os.environ.get("STRESS_SECONDS", "6"))
 WRITERS = 24
 SESSIONS = 4
-POLICIES = (True, True, False, "wait_for")
+POLICIES: tuple[Literal["wait_for"] | bool, ...] = (True, True, False, "wait_for")
 # Most are small; the large ones take several bulk requests.
 SIZES = (1, 2, 2, 2, 20, 2500)
 
@@ -55,7 +56,7 @@ async def test_callers_who_leave_at_random_moments_harm_nobody(
                 messages = ledger.begin(f"w{writer}", storm.chance.choice(SIZES))
                 try:
                     done = await async_returned(
-                        storm, lambda: histories[writer].aadd_messages(messages)
+                        storm, partial(histories[writer].aadd_messages, messages)
                     )
                 except MessagesNotStoredError:
                     continue
@@ -64,7 +65,7 @@ async def test_callers_who_leave_at_random_moments_harm_nobody(
 
         async with AsyncCrew(SECONDS + 120) as crew:
             for writer in range(WRITERS):
-                crew.start(lambda writer=writer: write(writer))
+                crew.start(partial(write, writer))
         storm.over = True
         assert storm.hits > SECONDS
 
@@ -80,7 +81,7 @@ async def test_callers_who_leave_at_random_moments_harm_nobody(
 
         async with AsyncCrew() as crew:
             for writer in range(WRITERS):
-                crew.start(lambda writer=writer: write_calmly(writer))
+                crew.start(partial(write_calmly, writer))
         await client.indices.refresh(index=index)
         found = [
             message for each in histories[:SESSIONS] for message in await each.aget_messages()

@@ -33,18 +33,7 @@ async def delete_matching(
         if not all_visible:
             await _refresh(index)
         while True:
-            answer = await send(
-                lambda: index.client.delete_by_query(
-                    index=index.name,
-                    query=query,
-                    routing=routing,
-                    conflicts="proceed",
-                    max_docs=MAX_DELETED_AT_ONCE,
-                    refresh=True,
-                ),
-                index.state,
-                index.max_retries,
-            )
+            answer = await _delete(index, query, routing=routing)
             deleted += int(answer["deleted"])
             if answer["total"] < MAX_DELETED_AT_ONCE:
                 return deleted
@@ -52,6 +41,29 @@ async def delete_matching(
         if is_missing_index(error):
             return deleted
         raise
+
+
+async def _delete(index: AsyncChatIndex, query: dict[str, Any], *, routing: str | None) -> Any:
+    where: dict[str, Any] = {
+        "index": index.name,
+        "query": query,
+        "routing": routing,
+        "conflicts": "proceed",
+    }
+    try:
+        return await send(
+            lambda: index.client.delete_by_query(
+                **where, max_docs=MAX_DELETED_AT_ONCE, refresh=True
+            ),
+            index.state,
+            index.max_retries,
+        )
+    except AuthorizationException:
+        # Who may delete may lack the maintenance privilege for the refresh. Without one the next
+        # step would find the same documents again, so that this deletes all in one.
+        return await send(
+            lambda: index.client.delete_by_query(**where), index.state, index.max_retries
+        )
 
 
 async def _refresh(index: AsyncChatIndex) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import (
-    ApiError,
-    ConnectionError,  # noqa: A004  # the client's own
-    NotFoundError,
-)
+from elasticsearch import ApiError, NotFoundError, TransportError
 
 from elasticsearch_chat_history._async.requests import send
 from elasticsearch_chat_history._clock import CLOCK
+from elasticsearch_chat_history._last_messages import LastMessages
 from elasticsearch_chat_history._page_size import PageSize
 from elasticsearch_chat_history._queries import (
     MAX_HITS,
@@ -23,6 +20,7 @@ from elasticsearch_chat_history._queries import (
     is_missing_index,
     is_too_much_for_one_answer,
     latest_seq,
+    milliseconds_now,
     routing_of,
     session_query,
     total_order,
@@ -71,17 +69,34 @@ class AsyncSessionReader:
         size = self._page_size(min(limit, MAX_HITS))
         if size.messages >= limit:
             try:
-                found = await self._search(limit, newest_first=True, track_total_hits=False)
+                return await self._last_of_one_page(limit, size)
             except (ApiError, TransportError) as error:
                 if is_missing_index(error):
                     return []
                 if not self._is_too_much(error, size):
                     raise
                 size.shrink()
-            else:
-                return self._seen(found, size)[::-1]
         hits = await self._collect_again(size, limit=limit)
         return hits[::-1]
+
+    async def _last_of_one_page(self, limit: int, size: PageSize) -> list[Hit]:
+        """Return the last `limit` documents, with one search unless the session is very long."""
+        starts = self._index.state.window_starts
+        session = (self._index.name, self._session_id)
+        last = LastMessages(limit, milliseconds_now(), starts.get(session, limit))
+        while True:
+            found = await self._search(
+                limit,
+                newest_first=True,
+                track_total_hits=False,
+                since=last.since,
+                terminate_after=last.most_visited,
+            )
+            hits = self._seen(found, size)
+            if last.finished(hits, stopped=found.body.get("terminated_early", False)):
+                if last.since is not None:
+                    starts.remember(session, limit, int(hits[-1]["sort"][0]))
+                return hits[::-1]
 
     async def pages(
         self,
@@ -163,6 +178,8 @@ class AsyncSessionReader:
         fields: list[str] = MESSAGE_FIELDS,
         pit: dict[str, Any] | None = None,
         search_after: list[Any] | None = None,
+        since: int | None = None,
+        terminate_after: int | None = None,
     ) -> Any:
         order = total_order(newest_first=newest_first)
         where: dict[str, Any]
@@ -174,11 +191,12 @@ class AsyncSessionReader:
         return await send(
             lambda: self._index.client.search(
                 **where,
-                query=session_query(self._session_id, self._ttl),
+                query=session_query(self._session_id, self._ttl, since),
                 sort=order,
                 size=size,
                 source={"includes": fields},
                 search_after=search_after,
+                terminate_after=terminate_after,
                 track_total_hits=track_total_hits,
                 # A shard that does not answer must be an error, not a gap.
                 allow_partial_search_results=False,

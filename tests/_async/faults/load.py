@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import AsyncElasticsearch
@@ -53,7 +54,7 @@ class AsyncLoad:
 
     async def __aenter__(self) -> Self:
         for writer, history in self._histories.items():
-            self._crew.start(lambda writer=writer, history=history: self._write(writer, history))
+            self._crew.start(partial(self._write, writer, history))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -20,6 +20,8 @@ from tests.odd_servers import babbling_port, closed_port, silent_port
 # Nothing about speed: a call that has not come back by then is taken to hang.
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(90)]
 
+SHUT_OUT = "security_exception (401)"
+
 
 async def refuses_all_calls(
     history: AsyncElasticsearchChatMessageHistory,
@@ -70,9 +72,7 @@ async def test_a_wrong_password_is_an_authentication_error(
     async with AsyncElasticsearchChatMessageHistory(
         fresh_index, "s", es_url=lone_node.url, es_user="elastic", es_password="wrong"
     ) as history:
-        await refuses_all_calls(
-            history, AuthenticationException, "security_exception (401)", caplog
-        )
+        await refuses_all_calls(history, AuthenticationException, SHUT_OUT, caplog)
 
 
 @pytest.mark.parametrize("end", ["expired", "invalidated", "unknown"])
@@ -91,6 +91,4 @@ async def test_an_api_key_that_has_ended_is_an_authentication_error(
     async with AsyncElasticsearchChatMessageHistory(
         fresh_index, "s", es_url=lone_node.url, es_api_key=encoded
     ) as history:
-        await refuses_all_calls(
-            history, AuthenticationException, "security_exception (401)", caplog
-        )
+        await refuses_all_calls(history, AuthenticationException, SHUT_OUT, caplog)

@@ -10,7 +10,6 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     MessagesNotStoredError,
 )
-from local_elasticsearch import LocalElasticsearch
 from tests._async.faults.load import AsyncLoad
 from tests.crew import async_aside, async_until
 from tests.ledger import Ledger
@@ -24,12 +23,11 @@ DELETIONS = 4
 
 async def test_writers_wait_while_a_full_disk_blocks_the_index(
     ledger: Ledger,
-    lone_node: LocalElasticsearch,
     administrator: Elasticsearch,
     login: dict[str, Any],
     fresh_index: str,
 ) -> None:
-    async with AsyncElasticsearch(lone_node.url, **login) as client:
+    async with AsyncElasticsearch(**login) as client:
         load = AsyncLoad(ledger, fresh_index, client)
         async with load:
             await load.progress()
@@ -45,12 +43,11 @@ async def test_writers_wait_while_a_full_disk_blocks_the_index(
 
 
 async def test_a_closed_index_is_told_at_once_and_works_again_when_opened(
-    lone_node: LocalElasticsearch,
     administrator: Elasticsearch,
     login: dict[str, Any],
     fresh_index: str,
 ) -> None:
-    async with AsyncElasticsearch(lone_node.url, **login) as client:
+    async with AsyncElasticsearch(**login) as client:
         history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
         await history.aadd_message(HumanMessage("before"))
         administrator.indices.close(index=fresh_index)
@@ -70,14 +67,13 @@ async def test_a_closed_index_is_told_at_once_and_works_again_when_opened(
 
 
 async def test_a_closed_index_that_is_met_first_is_told_at_once(
-    lone_node: LocalElasticsearch,
     administrator: Elasticsearch,
     login: dict[str, Any],
     fresh_index: str,
 ) -> None:
     administrator.indices.create(index=fresh_index)
     administrator.indices.close(index=fresh_index)
-    async with AsyncElasticsearch(lone_node.url, **login) as client:
+    async with AsyncElasticsearch(**login) as client:
         history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
         with pytest.raises(BadRequestError, match="index_closed_exception"):
             await history.aadd_message(HumanMessage("meanwhile"))
@@ -85,14 +81,13 @@ async def test_a_closed_index_that_is_met_first_is_told_at_once(
 
 async def test_writers_make_a_deleted_index_anew_and_never_with_guessed_fields(
     ledger: Ledger,
-    lone_node: LocalElasticsearch,
     administrator: Elasticsearch,
     login: dict[str, Any],
     fresh_index: str,
 ) -> None:
     async with (
-        AsyncElasticsearch(lone_node.url, **login) as first,
-        AsyncElasticsearch(lone_node.url, **login) as second,
+        AsyncElasticsearch(**login) as first,
+        AsyncElasticsearch(**login) as second,
     ):
         # Deletions in quick succession use up retries of the same call.
         load = AsyncLoad(ledger, fresh_index, first, second, max_retries=15)

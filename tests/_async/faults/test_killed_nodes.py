@@ -27,7 +27,7 @@ async def test_writers_go_on_when_a_killed_node_is_started_again(
     node = lone_node.nodes[0]
     key = administrator.security.create_api_key(name="writer")["encoded"]
     async with (
-        AsyncElasticsearch(lone_node.url, **login) as by_password,
+        AsyncElasticsearch(**login) as by_password,
         AsyncElasticsearch(lone_node.url, api_key=key) as by_key,
     ):
         load = AsyncLoad(ledger, fresh_index, by_password, by_key, **PATIENT)
@@ -46,7 +46,7 @@ async def test_callers_see_no_error_when_the_node_with_the_primary_is_killed(
         history = AsyncElasticsearchChatMessageHistory(fresh_index, "s0", client=client)
         await history.create_if_missing()
         await client.cluster.health(index=fresh_index, wait_for_status="green", timeout="60s")
-        shards = await client.cat.shards(index=fresh_index, format="json", h="node,prirep")
+        shards: Any = await client.cat.shards(index=fresh_index, format="json", h="node,prirep")
         assert sorted(shard["prirep"] for shard in shards) == ["p", "r"]
         holder = next(shard["node"] for shard in shards if shard["prirep"] == "p")
         node = next(node for node in cluster.nodes if node.name == holder)

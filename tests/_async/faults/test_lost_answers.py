@@ -26,6 +26,11 @@ ENOUGH_FAULTS = 6
 SHORT_TIMEOUT = 0.5
 
 
+def through(proxy: TcpProxy, login: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a client that comes through `proxy`."""
+    return {**login, "hosts": [proxy.url]}
+
+
 @pytest.mark.parametrize("fault", BURSTS)
 async def test_what_is_acknowledged_over_a_bad_connection_is_there_once(
     fault: Fault,
@@ -36,7 +41,9 @@ async def test_what_is_acknowledged_over_a_bad_connection_is_there_once(
 ) -> None:
     length, period = BURSTS[fault]
     with TcpProxy(lone_node.nodes[0].port) as proxy:
-        async with AsyncElasticsearch(proxy.url, request_timeout=SHORT_TIMEOUT, **login) as client:
+        async with AsyncElasticsearch(
+            **through(proxy, login), request_timeout=SHORT_TIMEOUT
+        ) as client:
             load = AsyncLoad(ledger, fresh_index, client, max_retries=15)
             async with load:
                 await load.progress(1)
@@ -55,7 +62,7 @@ async def test_a_long_session_is_read_whole_over_a_bad_connection(
 ) -> None:
     texts = [str(number) for number in range(2500)]
     with TcpProxy(lone_node.nodes[0].port) as proxy:
-        async with AsyncElasticsearch(proxy.url, **login) as client:
+        async with AsyncElasticsearch(**through(proxy, login)) as client:
             history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
             await history.aadd_messages([HumanMessage(text) for text in texts])
             proxy.follow(lambda number: Fault.ANSWER_LOST if number % 6 else Fault.NONE)
@@ -73,7 +80,7 @@ async def test_an_index_is_made_over_a_bad_connection(
     # The look at the missing index passes, and the answer to its creation is lost.
     plan = bursts(Fault.ANSWER_LOST, 1, 2)
     with TcpProxy(lone_node.nodes[0].port, lambda number: plan(number + 1)) as proxy:
-        async with AsyncElasticsearch(proxy.url, **login) as client:
+        async with AsyncElasticsearch(**through(proxy, login)) as client:
             history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
             await history.create_if_missing()
             assert proxy.faults[Fault.ANSWER_LOST] > 0
@@ -88,7 +95,7 @@ async def test_clearing_over_a_bad_connection_leaves_nothing(
     lone_node: LocalElasticsearch, login: dict[str, Any], fresh_index: str
 ) -> None:
     with TcpProxy(lone_node.nodes[0].port) as proxy:
-        async with AsyncElasticsearch(proxy.url, **login) as client:
+        async with AsyncElasticsearch(**through(proxy, login)) as client:
             history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
             await history.aadd_messages([HumanMessage("Hello")] * 20)
             proxy.follow(bursts(Fault.ANSWER_LOST, 6, 9))

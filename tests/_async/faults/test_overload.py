@@ -1,5 +1,7 @@
 """A node that has no room for what it is sent."""
 
+from functools import partial
+
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
@@ -43,7 +45,7 @@ async def test_all_arrives_at_a_node_that_refuses_most_requests(
                 await histories[writer].aadd_messages(turn)
                 ledger.acknowledge(turn)
 
-        await async_together([lambda writer=writer: write(writer) for writer in histories])
+        await async_together([partial(write, writer) for writer in histories])
         sessions = {history.session_id: history for history in histories.values()}
         found = [message for s in sessions.values() for message in await s.aget_messages()]
     ledger.audit(found)

@@ -22,6 +22,9 @@ UPSTREAM_MAPPING = {
     }
 }
 
+# The named privileges, even `create_doc`, still allow new fields, which Elasticsearch warns of.
+BARE_WRITE = ("indices:data/write/bulk*", "indices:data/write/index*")
+
 
 class AsyncKeyed:
     """Makes histories that have these privileges on one index and no others."""
@@ -131,16 +134,14 @@ async def test_create_doc_and_read_are_enough_for_an_index_that_exists(
         assert await history.aget_messages() == TURN
 
 
-@pytest.mark.parametrize("privileges", [("create_doc", "read"), ("write", "read")])
 async def test_without_the_privilege_to_add_fields_upstreams_three_are_written(
-    privileges: tuple[str, ...],
     keyed: AsyncKeyed,
     administrator: Elasticsearch,
     fresh_index: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     administrator.indices.create(index=fresh_index, mappings=UPSTREAM_MAPPING)
-    async with keyed.history(fresh_index, *privileges) as history:
+    async with keyed.history(fresh_index, "read", *BARE_WRITE) as history:
         for message in TURN:
             await history.aadd_message(message)
         assert await history.aget_messages() == TURN

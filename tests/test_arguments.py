@@ -1,0 +1,149 @@
+"""Checks of what callers give; what the classes refuse is shown with them."""
+
+from collections import UserDict, deque
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history._arguments import (
+    MAX_METADATA_DEPTH,
+    MAX_TERM_BYTES,
+    checked_count,
+    checked_idempotency_key,
+    checked_index,
+    checked_limit,
+    checked_messages,
+    checked_metadata,
+    checked_refresh,
+    checked_session_id,
+    checked_ttl,
+    either,
+    is_encodable,
+)
+
+
+@pytest.mark.parametrize("name", ["chats", "chats-2026.01", ".hidden", "a..b", "<chats-{now/d}>"])
+def test_a_name_of_one_index_is_taken(name: str) -> None:
+    assert checked_index(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "*", "a*", "a?", "a,b", "_all", ".", ".."])
+def test_a_name_of_no_index_or_several_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="index"):
+        checked_index(name)
+
+
+def test_a_session_id_may_be_as_long_as_a_term() -> None:
+    assert checked_session_id("s" * MAX_TERM_BYTES)
+    assert checked_session_id("ä" * (MAX_TERM_BYTES // 2))
+    with pytest.raises(ValueError, match="has 32767; use a hash"):
+        checked_session_id("s" * (MAX_TERM_BYTES + 1))
+
+
+def test_numbers_are_checked_by_kind_and_size() -> None:
+    assert checked_limit("limit", None) is None
+    assert checked_limit("limit", 1) == 1
+    assert checked_count("retries", 0, least=0) == 0
+    with pytest.raises(ValueError, match="limit must be at least 1, but is 0"):
+        checked_limit("limit", 0)
+    for wrong in (True, 1.0, "1"):
+        with pytest.raises(TypeError, match="limit must be a whole number"):
+            checked_limit("limit", wrong)
+
+
+def test_a_ttl_is_a_positive_timedelta() -> None:
+    assert checked_ttl(None) is None
+    assert checked_ttl(timedelta(milliseconds=1)) == timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("refresh", [True, False, "wait_for"])
+def test_the_three_refresh_policies_are_taken(refresh: Any) -> None:
+    assert checked_refresh(refresh) is refresh
+
+
+@pytest.mark.parametrize("refresh", [None, "true", "", 1, 0])
+def test_another_refresh_policy_is_refused(refresh: Any) -> None:
+    with pytest.raises(ValueError, match="refresh must be True, False or 'wait_for'"):
+        checked_refresh(refresh)
+
+
+def test_a_key_is_a_text_or_none() -> None:
+    assert checked_idempotency_key(None) is None
+    assert checked_idempotency_key("k") == "k"
+
+
+def test_messages_may_come_from_any_iterable() -> None:
+    message = HumanMessage("a")
+    assert checked_messages((message,)) == checked_messages(iter([message])) == [message]
+    assert checked_messages([]) == []
+
+
+def test_metadata_is_copied_to_plain_json() -> None:
+    inner = ["b", deque(["c"])]
+    given = MappingProxyType({"a": UserDict({"b": (1, 2.5, None, True)}), "c": inner[:1]})
+    checked = checked_metadata(given)
+    assert checked == {"a": {"b": [1, 2.5, None, True]}, "c": ["b"]}
+    assert checked is not None
+    assert type(checked["a"]) is dict
+    assert checked_metadata({}) is None
+    assert checked_metadata(None) is None
+
+
+def test_metadata_that_changes_later_stays_as_it_was_checked() -> None:
+    given: dict[str, Any] = {"a": {"b": [1]}}
+    checked = checked_metadata(given)
+    given["a"]["b"].append(object())
+    given["c"] = object()
+    assert checked == {"a": {"b": [1]}}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"a": nested(depth - 1)} if depth else {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"": 1},
+        {1: 1},
+        {"\0": 1},
+        {"\ud800": 1},
+        {"a": "\ud800"},
+        {"a": b"b"},
+        {"a": {1, 2}},
+        {"a": [object()]},
+        {"a": float("nan")},
+        {"a": [float("inf")]},
+        {"a": "b" * MAX_TERM_BYTES},
+        {"a": {"b": "c" * (MAX_TERM_BYTES - 3)}},
+        nested(MAX_METADATA_DEPTH),
+    ],
+)
+def test_metadata_that_the_index_cannot_hold_is_refused(metadata: Any) -> None:
+    with pytest.raises(ValueError, match="metadata"):
+        checked_metadata(metadata)
+
+
+def test_metadata_up_to_the_limits_is_taken() -> None:
+    assert checked_metadata(nested(MAX_METADATA_DEPTH - 1))
+    assert checked_metadata({"a": {"b": "c" * (MAX_TERM_BYTES - 4)}})
+
+
+def test_an_argument_goes_by_either_of_its_names() -> None:
+    assert either("new", None, "old", None) is None
+    assert either("new", 1, "old", None) == 1
+    assert either("new", None, "old", 2) == 2
+    assert either("new", 3, "old", 3) == 3
+    assert either("new", False, "old", None) is False
+    with pytest.raises(ValueError, match="new and old are two names of one argument"):
+        either("new", 1, "old", 2)
+    with pytest.raises(ValueError, match="new and old"):
+        either("new", False, "old", True)
+
+
+def test_lone_surrogates_cannot_be_encoded() -> None:
+    assert is_encodable("🌍")
+    assert not is_encodable("\ud83c")

@@ -1,0 +1,147 @@
+"""From a message to its document, and back."""
+
+import json
+import uuid
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from langchain_core import messages as langchain_messages
+from langchain_core.messages import (
+    BaseMessage,
+    BaseMessageChunk,
+    HumanMessage,
+    message_to_dict,
+)
+
+from elasticsearch_chat_history import UnreadableMessageError
+from elasticsearch_chat_history._documents import (
+    READABLE_TYPES,
+    Document,
+    derived_id,
+    documents_of,
+    message_of,
+    stored_message_of,
+    time_ordered_id,
+)
+from tests.messages import EVERY_TYPE, messages, numbered
+
+SEQ = 1_700_000_000_123_456
+
+
+def document_of(message: BaseMessage, **options: Any) -> Document:
+    (document,) = documents_of([message], "s", [SEQ], **options)
+    return document
+
+
+def read(document: Document) -> BaseMessage:
+    return message_of({"_id": "d", "_source": {"history": document.history}}, "s")
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(message=messages, ensure_ascii=st.booleans())
+def test_a_message_comes_back_equal(message: BaseMessage, ensure_ascii: bool) -> None:
+    document = document_of(message, ensure_ascii=ensure_ascii)
+    assert read(document) == message
+    assert document.history.isascii() or not ensure_ascii
+    # Elasticsearch takes valid Unicode only.
+    assert json.dumps(document.source(complete=True), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("message", EVERY_TYPE, ids=lambda message: type(message).__name__)
+def test_every_type_comes_back_equal(message: BaseMessage) -> None:
+    again = read(document_of(message))
+    assert again == message
+    assert type(again) is type(message)
+
+
+def test_every_type_of_langchain_core_is_known() -> None:
+    public = [getattr(langchain_messages, name) for name in langchain_messages.__all__]
+    classes = {
+        one
+        for one in public
+        if isinstance(one, type)
+        and issubclass(one, BaseMessage)
+        and one not in {BaseMessage, BaseMessageChunk}
+    }
+    assert {type(message) for message in EVERY_TYPE} == classes
+    assert {message.type for message in EVERY_TYPE} == READABLE_TYPES
+
+
+def test_the_stored_text_is_what_upstream_stores() -> None:
+    message = HumanMessage("Grüße")
+    assert document_of(message).history == json.dumps(message_to_dict(message))
+    plain = json.dumps(message_to_dict(message), ensure_ascii=False)
+    assert document_of(message, ensure_ascii=False).history == plain
+
+
+def test_lone_surrogates_are_escaped_and_left_out_of_the_searchable_text() -> None:
+    document = document_of(HumanMessage("a \ud83d b"), ensure_ascii=False)
+    assert document.history.isascii()
+    assert document.content == "a ? b"
+    assert read(document).content == "a \ud83d b"
+
+
+def test_the_time_never_disagrees_with_the_sequence() -> None:
+    source = document_of(HumanMessage("a")).source(complete=True)
+    assert source["seq"] == SEQ
+    assert source["created_at"] == SEQ // 1000
+
+
+def test_an_incomplete_document_has_upstreams_fields() -> None:
+    source = document_of(HumanMessage("a"), metadata={"a": 1}).source(complete=False)
+    assert source.keys() == {"session_id", "created_at", "history"}
+
+
+def test_ids_are_uuid7_that_sort_like_their_sequence() -> None:
+    sequences = [SEQ, SEQ + 1, SEQ + 999, SEQ + 1000, SEQ + 10**9]
+    ids = [time_ordered_id(seq) for seq in sequences]
+    parsed = [uuid.UUID(one) for one in ids]
+    assert ids == sorted(ids)
+    assert {one.version for one in parsed} == {7}
+    assert {one.variant for one in parsed} == {uuid.RFC_4122}
+    assert [one.int >> 80 for one in parsed] == [seq // 1000 for seq in sequences]
+    assert time_ordered_id(SEQ) != time_ordered_id(SEQ)
+
+
+def test_ids_from_a_key_tell_sessions_keys_and_positions_apart() -> None:
+    cases = [("s", "k", 0), ("s", "k", 1), ("s", "l", 0), ("t", "k", 0), ('s","k', "k", 0)]
+    assert len({derived_id(*case) for case in cases}) == len(cases)
+    assert derived_id("s", "k", 0) == derived_id("s", "k", 0)
+    # It holds across processes and versions, so that it must never change.
+    assert derived_id("s", "k", 0) == "f53b0db3-815c-59b7-a7fd-50c440000971"
+
+
+def test_a_key_gives_each_message_the_same_id_again() -> None:
+    first, second = (
+        [one.id for one in documents_of(numbered(3), "s", range(at, at + 3), idempotency_key="k")]
+        for at in (SEQ, SEQ + 10)
+    )
+    assert first == second
+    assert len(set(first)) == 3
+
+
+def test_a_message_that_json_cannot_hold_is_named_by_its_position() -> None:
+    wrong = HumanMessage("secret", additional_kwargs={"a": object()})
+    with pytest.raises(TypeError, match=r"position 2 .*'human'.*Object of type object") as caught:
+        documents_of([*numbered(2), wrong], "s", range(3))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_hit_is_a_stored_message() -> None:
+    source = {"history": document_of(HumanMessage("a")).history, "session_id": "s"}
+    stored = stored_message_of({"_id": "d", "_source": source, "sort": ["1700000000123", SEQ, 0]})
+    assert stored.id == "d"
+    assert stored.created_at == datetime(2023, 11, 14, 22, 13, 20, 123_000, tzinfo=timezone.utc)
+    assert stored.message == HumanMessage("a")
+    assert stored.metadata == {}
+
+
+def test_an_unreadable_hit_is_named_without_its_text() -> None:
+    hit = {"_id": "d", "_source": {"history": '{"type": "tool", "data": {"content": "secret"}}'}}
+    with pytest.raises(UnreadableMessageError, match="'d' of session 's'") as caught:
+        message_of(hit, "s")
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__

@@ -1,0 +1,84 @@
+"""The search for the last messages of a long session."""
+
+import random
+
+import pytest
+
+from elasticsearch_chat_history import _last_messages
+from elasticsearch_chat_history._last_messages import LastMessages
+
+NOW = 1_700_000_000_000
+HOUR = 3_600_000
+
+
+def search(
+    times: list[int], limit: int, since: int | None = None
+) -> tuple[list[int], int, int | None]:
+    """Search as a shard does that keeps `times` in this order; return hits, visits and start."""
+    last = LastMessages(limit, NOW, since)
+    visited_in_all = 0
+    while True:
+        matching = [time for time in times if last.since is None or time >= last.since]
+        visited = matching[: last.most_visited]
+        stopped = last.most_visited is not None and len(matching) >= last.most_visited
+        visited_in_all += len(visited)
+        found = sorted(visited, reverse=True)[:limit]
+        if last.finished([{"sort": [str(time)]} for time in found], stopped=stopped):
+            return found, visited_in_all, last.since
+
+
+@pytest.fixture(autouse=True)
+def few_visits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_last_messages, "MOST_VISITED", 100)
+
+
+def test_a_short_session_takes_one_search() -> None:
+    times = [NOW - 50 + number for number in range(50)]
+    assert search(times, 20) == (times[:-21:-1], 50, None)
+
+
+def test_a_session_shorter_than_the_limit_is_found_whole() -> None:
+    assert search([NOW - 2, NOW - 1], 20)[0] == [NOW - 1, NOW - 2]
+
+
+@pytest.mark.parametrize("gap", [1, 1000, HOUR])
+@pytest.mark.parametrize("age", [0, HOUR, 1000 * HOUR])
+def test_a_long_session_is_not_visited_whole(gap: int, age: int) -> None:
+    times = [NOW - age - gap * number for number in range(10_000)][::-1]
+    found, visited, _ = search(times, 20)
+    assert found == times[:-21:-1]
+    assert visited < 2_000
+
+
+def test_one_burst_long_ago_is_found() -> None:
+    times = sorted([NOW - 9000 * HOUR + number for number in range(5_000)])
+    assert search(times, 20)[0] == times[:-21:-1]
+
+
+def test_messages_of_one_millisecond_are_found() -> None:
+    times = [NOW - HOUR] * 5_000
+    assert search(times, 20)[0] == times[:20]
+
+
+def test_messages_from_the_future_are_found() -> None:
+    times = [NOW + number for number in range(5_000)]
+    assert search(times, 20)[0] == times[:-21:-1]
+
+
+def test_a_time_that_was_early_enough_before_takes_one_search() -> None:
+    times = [NOW - 1000 * number for number in range(10_000)][::-1]
+    assert search(times, 20, since=times[-30]) == (times[:-21:-1], 30, times[-30])
+
+
+def test_a_time_after_which_messages_were_deleted_costs_a_new_search() -> None:
+    times = [NOW - 1000 * number for number in range(10_000)][::-1]
+    assert search(times[:-25], 20, since=times[-30])[0] == times[-26:-46:-1]
+
+
+def test_any_session_in_any_order_is_found() -> None:
+    chance = random.Random(7)
+    for _ in range(200):
+        spread = 10 ** chance.randrange(1, 12)
+        times = [NOW - chance.randrange(spread) for _ in range(chance.randrange(1, 2000))]
+        limit = chance.randrange(1, 60)
+        assert search(times, limit)[0] == sorted(times, reverse=True)[:limit]
