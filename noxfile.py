@@ -30,6 +30,7 @@ CLIENTS = {
 }
 DEFAULT_SERVER = "9.4.3"
 OLD_SERVER = "8.19.8"
+BENCHMARKS = ["one_caller", "concurrent_turns"]
 UPSTREAM = ["langchain-elasticsearch==1.0.0", "elasticsearch[async]<9"]
 
 MATRIX = [
@@ -92,6 +93,17 @@ def demo(session: nox.Session) -> None:
     install(session, "demo")
     server = server_environment(DEFAULT_SERVER)
     session.run("python", "examples/demo.py", *session.posargs, env=server)
+
+
+@nox.session(python=NEWEST)
+def benchmark(session: nox.Session) -> None:
+    """Compare with plain requests and upstream; name a benchmark, or run all."""
+    install(session, *UPSTREAM)
+    names = [argument for argument in session.posargs if not argument.startswith("-")]
+    options = [argument for argument in session.posargs if argument.startswith("-")]
+    for name in names or BENCHMARKS:
+        server = server_environment(DEFAULT_SERVER)
+        session.run("python", f"benchmarks/{name}.py", *options, env=server)
 
 
 @nox.session

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import langchain_elasticsearch
@@ -89,7 +90,7 @@ def compare(
         for name, add in ways.items():
             share = turns if name == OURS else max(2, turns // SHARE_OF_OTHERS)
             begin = time.perf_counter()
-            latencies = run(lambda number, add=add: add(number, TURN), share)
+            latencies = run(partial(add, messages=TURN), share)
             if round_number:
                 measured[name].add(time.perf_counter() - begin, latencies)
     return measured

@@ -14,10 +14,9 @@ from elasticsearch import Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-from local_elasticsearch import find_or_start  # needs the path
-
 from elasticsearch_chat_history._documents import documents_of
 from elasticsearch_chat_history._mapping import PROPERTIES
+from local_elasticsearch import find_or_start  # needs the path
 
 OURS, PLAIN, UPSTREAM = "this package", "a bulk request a caller", "langchain-elasticsearch"
 TURN: list[BaseMessage] = [

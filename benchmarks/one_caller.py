@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import langchain_elasticsearch
@@ -24,7 +25,7 @@ from elasticsearch_chat_history._queries import session_query, total_order
 THOUSAND: list[BaseMessage] = [HumanMessage(f"message number {n}") for n in range(1000)]
 
 
-def alternate(ways: dict[str, Callable[[], Any]], runs: int) -> dict[str, float]:
+def alternate(ways: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float]:
     """Return for each way its median in milliseconds; the ways take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
@@ -54,25 +55,27 @@ def compare_adding(client: Elasticsearch, index: str, runs: int) -> None:
         langchain_elasticsearch.ElasticsearchChatMessageHistory,
     )
     order = (PLAIN, OURS, UPSTREAM)
-    turn = {name: lambda add=ways[name]: add(0, TURN) for name in order}
+    turn = {name: partial(ways[name], 0, TURN) for name in order}
     report("Add one turn of two messages", alternate(turn, runs))
-    thousand = {name: lambda add=ways[name]: add(0, THOUSAND) for name in order}
+    thousand = {name: partial(ways[name], 0, THOUSAND) for name in order}
     report("Add 1,000 messages", alternate(thousand, max(2, runs // 100)))
 
 
 def compare_reading(client: Elasticsearch, index: str, runs: int) -> None:
     """Measure reading a thousand messages."""
+    upstream = langchain_elasticsearch.ElasticsearchChatMessageHistory
     ours = ElasticsearchChatMessageHistory(index, "read", client=client)
     ours.add_messages(THOUSAND)
-    upstream = langchain_elasticsearch.ElasticsearchChatMessageHistory
-    search = {
+    read = len(upstream(index, "read", client=client).messages)
+    print(f"\nlangchain-elasticsearch reads {read} of {len(ours.messages)} messages.")
+    search: dict[str, Any] = {
         "index": index,
         "query": session_query("read"),
         "sort": total_order(),
         "size": 1000,
         "source": {"includes": ["history"]},
     }
-    ways = {
+    ways: dict[str, Callable[[], Any]] = {
         "a plain search, not decoded": lambda: client.search(**search),
         OURS: ours.get_messages,
         UPSTREAM: lambda: upstream(index, "read", client=client).messages,
@@ -100,7 +103,7 @@ def compare_windows(client: Elasticsearch, index: str, runs: int, length: int) -
                 range(begin + start * 1000, begin + (start + min(1000, messages)) * 1000, 1000),
             )
         )
-        bulk(client, actions, chunk_size=5000, request_timeout=60)
+        bulk(client, actions, chunk_size=5000)
         history = ElasticsearchChatMessageHistory(
             index, session_id, client=client, history_size=20
         )

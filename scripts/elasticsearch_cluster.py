@@ -256,11 +256,14 @@ class LocalElasticsearch:
         return self._data
 
     def _cluster_name(self, folder: Path) -> str:
-        """Return a name that no other cluster has, so that two never join; data keep theirs."""
-        name = folder / "cluster-name"
-        if not name.exists():
-            name.write_text(f"chat-history-{uuid.uuid4().hex[:12]}", encoding="utf-8")
-        return name.read_text(encoding="utf-8")
+        """Return a name that no other cluster has, so that two never join; kept data keep it."""
+        name = f"chat-history-{uuid.uuid4().hex[:12]}"
+        if self._data is None:
+            return name
+        kept = folder / "cluster-name"
+        if not kept.exists():
+            kept.write_text(name, encoding="utf-8")
+        return kept.read_text(encoding="utf-8")
 
     def _start_nodes(self, folder: Path) -> None:
         cluster = self._cluster_name(folder)

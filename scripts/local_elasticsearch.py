@@ -69,7 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--nodes", type=int, default=1, help="how many nodes the cluster has (default: 1)")
     add("--data", help="keep the data in this folder (default: a temporary one)")
     add("--heap", default="512m", help="each node's memory (default: 512m)")
-    add("--setting", type=_setting, action="append", default=[], metavar="KEY=VALUE")
+    add(
+        "--setting",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one more Elasticsearch setting; may be given several times",
+    )
     return parser
 
 

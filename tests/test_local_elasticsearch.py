@@ -260,10 +260,10 @@ def test_an_owned_process_ends_although_a_forked_child_of_its_owner_lives(tmp_pa
         "from pathlib import Path\n"
         "from elasticsearch_process import OwnedProcess\n"
         "folder = Path(sys.argv[1])\n"
-        "(folder / 'gone').mkdir()\n"
+        "(folder / 'temporary' / 'gone').mkdir(parents=True)\n"
         "line = f'echo $$ > {folder}/number; exec sleep 600'\n"
         "process = OwnedProcess(['sh', '-c', line], log=folder / 'log',\n"
-        "    remove_when_orphaned=[folder / 'gone'])\n"
+        "    remove_when_orphaned=[folder / 'temporary' / 'gone'])\n"
         "forked = os.fork()\n"
         "if forked:\n"
         "    print(forked, flush=True)\n"
@@ -278,7 +278,7 @@ def test_an_owned_process_ends_although_a_forked_child_of_its_owner_lives(tmp_pa
             assert wait_for(lambda: number.exists() and number.read_text() != "")
             process.kill()
             assert wait_for(lambda: not Path(f"/proc/{number.read_text().strip()}").exists())
-            assert wait_for(lambda: not (tmp_path / "gone").exists())
+            assert wait_for(lambda: not (tmp_path / "temporary").exists())
         finally:
             os.kill(forked, signal.SIGKILL)
 

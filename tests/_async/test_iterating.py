@@ -80,13 +80,13 @@ async def test_readers_beside_writers_see_every_message_once_and_in_order(
     written: list[int] = []
 
     async def write() -> None:
-        for first in range(0, 200, 10):
+        for first in range(0, 100, 10):
             await history.aadd_messages(numbered(10, first))
             written.append(first + 10)
 
     async with AsyncCrew() as crew:
         crew.start(write)
-        while sum(written[-1:]) < 200:
+        while sum(written[-1:]) < 100:
             acknowledged = sum(written[-1:])
             found = [stored async for stored in history.aiter_messages(batch_size=16)]
             read = [int(stored.message.text) for stored in found]

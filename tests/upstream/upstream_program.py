@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from langchain_core.messages import message_to_dict, messages_from_dict
-from langchain_elasticsearch import (  # type: ignore[import-not-found]  # not in our environment
+from langchain_elasticsearch import (
     AsyncElasticsearchChatMessageHistory,
     ElasticsearchChatMessageHistory,
 )
