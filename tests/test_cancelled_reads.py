@@ -7,7 +7,7 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from tests.crew import async_until
 from tests.messages import numbered
-from tests.stored import open_contexts
+from tests.stored import BEFORE_EXPIRY, open_contexts
 
 
 async def test_a_cancelled_iteration_closes_its_point_in_time(
@@ -28,7 +28,7 @@ async def test_a_cancelled_iteration_closes_its_point_in_time(
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
-    await async_until(lambda: open_contexts(admin, index) == 0)
+    await async_until(lambda: open_contexts(admin, index) == 0, BEFORE_EXPIRY)
 
 
 async def test_a_search_that_is_cancelled_closes_its_point_in_time(
@@ -52,4 +52,4 @@ async def test_a_search_that_is_cancelled_closes_its_point_in_time(
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
-    await async_until(lambda: open_contexts(admin, index) == 0)
+    await async_until(lambda: open_contexts(admin, index) == 0, BEFORE_EXPIRY)

@@ -13,7 +13,7 @@ from elasticsearch_chat_history import (
 )
 from tests.crew import AsyncCrew, async_until
 from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, open_contexts, own_document, store
+from tests.stored import BEFORE_EXPIRY, OWN_MAPPINGS, open_contexts, own_document, store
 from tests.transport import recorded
 
 
@@ -103,7 +103,7 @@ async def test_leaving_early_closes_the_point_in_time(
     async for _ in history.aiter_messages(batch_size=2):
         assert open_contexts(admin, sharded_index) > 0
         break
-    await async_until(lambda: open_contexts(admin, sharded_index) == 0)
+    await async_until(lambda: open_contexts(admin, sharded_index) == 0, BEFORE_EXPIRY)
 
 
 async def test_an_unreadable_message_closes_the_point_in_time(
@@ -118,7 +118,7 @@ async def test_an_unreadable_message_closes_the_point_in_time(
         async for stored in history.aiter_messages(batch_size=2):
             read.append(str(stored.message.text))  # noqa: PERF401  # what came before the error
     assert read == ["0", "1", "2"]
-    await async_until(lambda: open_contexts(admin, sharded_index) == 0)
+    await async_until(lambda: open_contexts(admin, sharded_index) == 0, BEFORE_EXPIRY)
 
 
 async def test_an_error_of_the_reader_closes_the_point_in_time(
@@ -134,7 +134,7 @@ async def test_an_error_of_the_reader_closes_the_point_in_time(
 
     with pytest.raises(KeyError):
         await fail_at_the_third()
-    await async_until(lambda: open_contexts(admin, sharded_index) == 0)
+    await async_until(lambda: open_contexts(admin, sharded_index) == 0, BEFORE_EXPIRY)
 
 
 async def test_history_size_does_not_apply(

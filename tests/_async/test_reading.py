@@ -7,7 +7,7 @@ from langchain_core.messages import HumanMessage
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from tests.crew import async_until
 from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, count, open_contexts, own_document, store
+from tests.stored import BEFORE_EXPIRY, OWN_MAPPINGS, count, open_contexts, own_document, store
 from tests.transport import recorded
 
 
@@ -45,7 +45,7 @@ async def test_a_longer_session_is_read_from_a_point_in_time(
         *[("POST", "_search")] * pages,
         ("DELETE", "_pit"),
     ]
-    await async_until(lambda: open_contexts(admin, index) == 0)
+    await async_until(lambda: open_contexts(admin, index) == 0, BEFORE_EXPIRY)
 
 
 async def test_sessions_do_not_mix(

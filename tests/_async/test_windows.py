@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from tests.crew import async_until
 from tests.messages import numbered, texts
-from tests.stored import open_contexts, own_document, store
+from tests.stored import BEFORE_EXPIRY, open_contexts, own_document, store
 from tests.transport import recorded
 
 
@@ -95,4 +95,4 @@ async def test_a_limit_beyond_what_one_search_may_return_is_read_in_pages(
         )
     found = await history.aget_messages(limit=10_200)
     assert texts(found) == texts(numbered(10_200, first=300))
-    await async_until(lambda: open_contexts(admin, index) == 0)
+    await async_until(lambda: open_contexts(admin, index) == 0, BEFORE_EXPIRY)

@@ -11,7 +11,7 @@ from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
 from tests.crew import async_until
 from tests.messages import numbered, texts
-from tests.stored import cluster_setting, open_contexts
+from tests.stored import BEFORE_EXPIRY, cluster_setting, open_contexts
 from tests.tcp_proxy import Fault, TcpProxy, nothing_fails
 from tests.transport import Request, recorded
 
@@ -62,7 +62,7 @@ async def test_pages_shrink_when_a_circuit_breaker_of_the_node_trips(
     # The first page was refused, and none as large is asked for again.
     assert max(further_sizes) <= first_size // 2
     assert len(further_sizes) < 12
-    await async_until(lambda: open_contexts(administrator, fresh_index) == 0)
+    await async_until(lambda: open_contexts(administrator, fresh_index) == 0, BEFORE_EXPIRY)
 
 
 @pytest.mark.parametrize("limit", [None, 900])
