@@ -17,7 +17,16 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = "CI" in os.environ  # elsewhere, skipped and said so
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "build", "tests", "faults", "upstream", "demo", "coverage"]
+nox.options.sessions = [
+    "lint",
+    "build",
+    "tests",
+    "tools",
+    "upstream",
+    "faults",
+    "demo",
+    "coverage",
+]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -39,6 +48,9 @@ MATRIX = [
     (NEWEST, "8", OLD_SERVER),
 ]
 
+# Folders with sessions of their own.
+OTHER_TESTS = ["--ignore=tests/upstream", "--ignore=tests/tools"]
+
 _servers = ExitStack()
 atexit.register(_servers.close)
 
@@ -46,11 +58,11 @@ atexit.register(_servers.close)
 @nox.session
 @nox.parametrize(["python", "client", "server"], MATRIX)
 def tests(session: nox.Session, client: str, server: str) -> None:
-    """Run the tests, but for those of `faults` and `upstream`."""
+    """Run the tests, but for those of `faults`, `upstream` and `tools`."""
     if server != DEFAULT_SERVER and "ES_URL" in os.environ:
         session.skip("ES_URL names the only server to use.")
     install(session, "test", *CLIENTS[client])
-    arguments = ["-m", "not faults", "--ignore=tests/upstream", *session.posargs]
+    arguments = ["-m", "not faults", *OTHER_TESTS, *session.posargs]
     run_pytest(session, *arguments, server=server)
 
 
@@ -58,7 +70,14 @@ def tests(session: nox.Session, client: str, server: str) -> None:
 def faults(session: nox.Session) -> None:
     """Run the tests that do real harm to nodes of their own."""
     install(session, "test")
-    run_pytest(session, "-m", "faults", "--ignore=tests/upstream", *session.posargs)
+    run_pytest(session, "-m", "faults", *OTHER_TESTS, *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def tools(session: nox.Session) -> None:
+    """Test what the project is made with: the generator, the build, the local server."""
+    install(session, "test")
+    run_pytest(session, "tests/tools", *session.posargs)
 
 
 @nox.session(python=NEWEST)
