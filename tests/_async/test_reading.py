@@ -7,7 +7,15 @@ from langchain_core.messages import HumanMessage
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from tests.crew import async_until
 from tests.messages import numbered, texts
-from tests.stored import BEFORE_EXPIRY, OWN_MAPPINGS, count, open_contexts, own_document, store
+from tests.stored import (
+    BEFORE_EXPIRY,
+    OWN_MAPPINGS,
+    count,
+    open_contexts,
+    own_document,
+    store,
+    upstream_document,
+)
 from tests.transport import recorded
 
 
@@ -46,6 +54,22 @@ async def test_a_longer_session_is_read_from_a_point_in_time(
         ("DELETE", "_pit"),
     ]
     await async_until(lambda: open_contexts(admin, index) == 0, BEFORE_EXPIRY)
+
+
+async def test_upstreams_messages_of_one_millisecond_on_several_shards_all_come_back(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    admin.indices.create(
+        index=index, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3}
+    )
+    # Nothing in these documents tells them apart, as each shard counts for itself.
+    millisecond = 1_700_000_000_000
+    store(admin, index, [upstream_document("s", millisecond, one) for one in numbered(1400)])
+    history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client)
+    expected = sorted(texts(numbered(1400)))
+    assert sorted(texts(await history.aget_messages())) == expected
+    iterated = [stored.message async for stored in history.aiter_messages(batch_size=9)]
+    assert sorted(texts(iterated)) == expected
 
 
 async def test_sessions_do_not_mix(

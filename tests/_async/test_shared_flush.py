@@ -27,11 +27,12 @@ def waiting(history: AsyncElasticsearchChatMessageHistory) -> int:
     return len(history._writer._queue._waiting)
 
 
-async def until_queued(
-    gate: AsyncGate, history: AsyncElasticsearchChatMessageHistory, count: int
-) -> None:
-    """Return when `count` calls are in a held request or wait for one."""
-    await async_until(lambda: len(gate.held) + waiting(history) == count)
+def has_waiting(history: AsyncElasticsearchChatMessageHistory, count: int) -> bool:
+    return waiting(history) == count
+
+
+def has_held(gate: AsyncGate, count: int) -> bool:
+    return len(gate.held) == count
 
 
 async def histories(
@@ -145,10 +146,11 @@ async def test_overlapping_adds_of_one_history_keep_the_order_of_the_calls(
 ) -> None:
     (history,) = await histories(index, async_client, 1)
     gate = AsyncGate(async_client)
-    running = []
-    for number in range(CALLERS):
+    running = [AsyncRunning(partial(history.aadd_messages, turn(0)))]
+    await async_until(lambda: len(gate.held) == 1)
+    for number in range(1, CALLERS):
         running.append(AsyncRunning(partial(history.aadd_messages, turn(number))))
-        await until_queued(gate, history, number + 1)
+        await async_until(partial(has_waiting, history, number))
     gate.open()
     for adding in running:
         assert await adding.results() == [None]
@@ -164,7 +166,7 @@ async def test_flushes_that_wait_for_a_refresh_do_not_wait_for_each_other(
     running = []
     for number, history in enumerate(made):
         running.append(AsyncRunning(partial(history.aadd_messages, turn(number))))
-        await until_queued(gate, history, number + 1)
+        await async_until(partial(has_held, gate, number + 1))
     # Whoever finds as many waiting flushes as may be ends the wait of all of them.
     policies = ["wait_for"] * MAX_WAITING_FLUSHES + ["true"]
     for policy, held in zip(policies, gate.held, strict=True):
