@@ -55,12 +55,16 @@ async def test_an_empty_text_and_an_empty_list_come_back(
     assert await async_history.aget_messages() == empty
 
 
+@pytest.mark.parametrize("ensure_ascii", [True, False])
 async def test_lone_surrogates_come_back(
-    async_history: AsyncElasticsearchChatMessageHistory,
+    shared_index: str, session_id: str, async_client: AsyncElasticsearch, ensure_ascii: bool
 ) -> None:
+    history = AsyncElasticsearchChatMessageHistory(
+        shared_index, session_id, client=async_client, ensure_ascii=ensure_ascii
+    )
     message = HumanMessage("half \ud83d of a pair", additional_kwargs={"\udc00": "\udfff"})
-    await async_history.aadd_message(message)
-    assert await async_history.aget_messages() == [message]
+    await history.aadd_message(message)
+    assert await history.aget_messages() == [message]
 
 
 async def test_the_history_is_ascii_unless_asked_otherwise(
