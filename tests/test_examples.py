@@ -83,9 +83,10 @@ def adapt(index: str, address: dict[str, Any], client_arguments: dict[str, Any])
     }
 
     def adapt(code: str) -> str:
+        unknown = code
         for written, meant in replacements.items():
-            code = code.replace(written, meant)
-        assert "localhost" not in code
+            code, unknown = code.replace(written, meant), unknown.replace(written, "")
+        assert "localhost" not in unknown
         return code
 
     return adapt

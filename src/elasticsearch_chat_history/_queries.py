@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MAX_HITS = 10_000
 # Enough for most sessions to be read in one request, and some hundred kilobytes as a rule.
 PAGE_SIZE = 1_000
-PIT_KEEP_ALIVE = "1m"
+# Between two pages; a consumer may have something to do with each message.
+PIT_KEEP_ALIVE = "5m"
 # All that a message needs; `content` would send its text a second time.
 MESSAGE_FIELDS = ["history"]
 # A routing value goes into the address of a request, whose length is limited.
@@ -68,6 +69,15 @@ def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:
         # Unmapped where the index has no mapping at all, as nothing was ever stored in it.
         {"_seq_no": {"order": order, "unmapped_type": "long"}},
     ]
+
+
+def oldest_first(newest_first: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return hits that were sorted newest first in the order of a read that is not.
+
+    Upstream's documents of one millisecond on two shards may tie in all values. Both reads have
+    them in the order of the shards, which reversing would turn round.
+    """
+    return sorted(newest_first, key=lambda hit: [int(value) for value in hit["sort"][:3]])
 
 
 def latest_seq(hits: Sequence[Mapping[str, Any]]) -> int | None:

@@ -49,7 +49,7 @@ async def test_messages_are_read_page_by_page(
 ) -> None:
     await async_history.aadd_messages(numbered(25))
     requests = recorded(async_history.client)
-    async with aclosing(async_history.aiter_messages(batch_size=10)) as found:  # type: ignore[type-var]
+    async with aclosing(async_history.aiter_messages(batch_size=10)) as found:
         read = []
         async for stored in found:
             read.append(str(stored.message.text))

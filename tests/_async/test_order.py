@@ -60,6 +60,25 @@ async def test_upstreams_messages_of_one_millisecond_come_back_as_written(
     assert texts(await async_history.aget_messages(limit=9)) == texts(numbered(9, 1391))
 
 
+async def test_upstreams_messages_that_tie_on_several_shards_have_one_order(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    admin.indices.create(
+        index=index, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3}
+    )
+    store(
+        admin,
+        index,
+        [upstream_document("s", 1_700_000_000_000, message) for message in numbered(60)],
+    )
+    history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client)
+    whole = texts(await history.aget_messages())
+    assert sorted(whole) == sorted(texts(numbered(60)))
+    assert texts(await history.aget_messages(limit=60)) == whole
+    iterated = [stored.message async for stored in history.aiter_messages(batch_size=7)]
+    assert texts(iterated) == whole
+
+
 async def test_ours_sort_behind_upstreams_of_the_same_millisecond(
     async_history: AsyncElasticsearchChatMessageHistory, admin: Elasticsearch
 ) -> None:

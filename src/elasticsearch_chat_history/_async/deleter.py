@@ -15,23 +15,21 @@ MAX_DELETED_AT_ONCE = 10_000
 
 
 async def delete_matching(
-    index: AsyncChatIndex, query: dict[str, Any], *, routing: str | None, all_visible: bool
+    index: AsyncChatIndex, query: dict[str, Any], *, routing: str | None
 ) -> int:
     """Delete all documents that `query` finds; return how many went.
 
     Elasticsearch deletes what a search finds, so that documents which no refresh has made visible
-    would stay. Deletes of somebody else in between are no failure.
+    would stay: there is one before. Deletes of somebody else in between are no failure.
 
     Args:
         index: The index; a missing one holds nothing to delete.
         query: What to delete.
         routing: Where the documents are, in an index routed by session.
-        all_visible: Whether every document was refreshed when it was written.
     """
     deleted = 0
     try:
-        if not all_visible:
-            await _refresh(index)
+        await _refresh(index)
         while True:
             answer = await _delete(index, query, routing=routing)
             deleted += int(answer["deleted"])

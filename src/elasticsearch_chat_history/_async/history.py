@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from types import TracebackType
@@ -197,17 +197,20 @@ class AsyncChatSession:
         messages = [message_of(hit, self.session_id) for hit in hits]
         return messages if limit is None else without_leading_orphans(messages)
 
-    async def aiter_messages(self, *, batch_size: int = PAGE_SIZE) -> AsyncIterator[StoredMessage]:
+    def aiter_messages(
+        self, *, batch_size: int = PAGE_SIZE
+    ) -> AsyncGenerator[StoredMessage, None]:
         """Yield the messages of the session one by one, oldest first.
 
         All come from one consistent snapshot, a point in time, and only `batch_size` of them are
-        in memory at once. `history_size` does not apply.
+        in memory at once. `history_size` does not apply. Take no longer than five minutes for
+        each batch: then Elasticsearch forgets the snapshot.
 
         Args:
             batch_size: How many messages to read with one request, 1 to 10,000.
 
-        Yields:
-            Each message with its id, time and metadata.
+        Returns:
+            A generator of the messages with their ids, times and metadata.
 
         Raises:
             UnreadableMessageError: A document does not hold a message.
@@ -222,12 +225,7 @@ class AsyncChatSession:
             ```
         """
         self._open_index()
-        size = min(checked_count("batch_size", batch_size), MAX_HITS)
-        with logged("Could not retrieve messages from Elasticsearch"):
-            async with aclosing(self._reader.pages(size, fields=STORED_MESSAGE_FIELDS)) as pages:
-                async for hits in pages:
-                    for hit in hits:
-                        yield stored_message_of(hit)
+        return self._stored_messages(min(checked_count("batch_size", batch_size), MAX_HITS))
 
     async def aadd_message(self, message: BaseMessage) -> None:
         """Store one message.
@@ -314,7 +312,6 @@ class AsyncChatSession:
                 index,
                 session_query(self.session_id),
                 routing=routing_of(self.session_id) if index.routing else None,
-                all_visible=self._options.refresh is True,
             )
 
     async def aclose(self) -> None:
@@ -344,6 +341,13 @@ class AsyncChatSession:
     def __repr__(self) -> str:
         """Describe the history without its messages or credentials."""
         return f"{type(self).__name__}(index={self.index!r}, session_id={self.session_id!r})"
+
+    async def _stored_messages(self, size: int) -> AsyncGenerator[StoredMessage, None]:
+        with logged("Could not retrieve messages from Elasticsearch"):
+            async with aclosing(self._reader.pages(size, fields=STORED_MESSAGE_FIELDS)) as pages:
+                async for hits in pages:
+                    for hit in hits:
+                        yield stored_message_of(hit)
 
     def _open_index(self) -> AsyncChatIndex:
         if self._closed:

@@ -21,6 +21,7 @@ from elasticsearch_chat_history._queries import (
     is_too_much_for_one_answer,
     latest_seq,
     milliseconds_now,
+    oldest_first,
     routing_of,
     session_query,
     total_order,
@@ -76,8 +77,7 @@ class AsyncSessionReader:
                 if not self._is_too_much(error, size):
                     raise
                 size.shrink()
-        hits = await self._collect_again(size, limit=limit)
-        return hits[::-1]
+        return oldest_first(await self._collect_again(size, limit=limit))
 
     async def _last_of_one_page(self, limit: int, size: PageSize) -> list[Hit]:
         """Return the last `limit` documents, with one search unless the session is very long."""
@@ -96,7 +96,7 @@ class AsyncSessionReader:
             if last.finished(hits, stopped=found.body.get("terminated_early", False)):
                 if last.since is not None:
                     starts.remember(session, limit, int(hits[-1]["sort"][0]))
-                return hits[::-1]
+                return oldest_first(hits)
 
     async def pages(
         self,
