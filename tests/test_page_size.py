@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from elasticsearch_chat_history._page_size import PAGE_BYTES, PageSize
+from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
+from elasticsearch import ApiError, ConnectionTimeout, SSLError
+from elasticsearch import ConnectionError as EsConnectionError
+
+from elasticsearch_chat_history._page_size import LOST_CONNECTIONS, PAGE_BYTES, PageSize
+
+META = ApiResponseMeta(
+    429, "1.1", HttpHeaders(), 0.0, NodeConfig(scheme="http", host="localhost", port=9200)
+)
+TRIPPED = ApiError("tripped", META, {"error": {"type": "circuit_breaking_exception"}})
+OVERLOADED = ApiError("overloaded", META, {"error": {"type": "es_rejected_execution_exception"}})
 
 
 def hits(count: int, size: int) -> list[dict[str, Any]]:
@@ -26,6 +36,7 @@ def test_a_page_that_was_too_much_is_followed_by_a_smaller_one() -> None:
 
 def test_a_page_does_not_grow_to_what_was_too_much() -> None:
     size = PageSize(25)
+    assert size.blame(TRIPPED)
     size.shrink()
     seen = []
     for _ in range(4):
@@ -61,3 +72,31 @@ def test_an_empty_page_teaches_nothing() -> None:
     size = PageSize(1000)
     size.learn([])
     assert size.messages == 1000
+
+
+def test_a_slow_answer_is_blamed_on_the_page_but_may_grow_again() -> None:
+    size = PageSize(1000)
+    assert size.blame(ConnectionTimeout("slow"))
+    size.shrink()
+    for _ in range(3):
+        size.learn(hits(size.messages, 100))
+    assert size.messages == 1000
+
+
+def test_only_connections_lost_in_a_row_are_blamed_on_the_page() -> None:
+    size = PageSize(1000)
+    lost = EsConnectionError("away")
+    assert [size.blame(lost) for _ in range(LOST_CONNECTIONS)] == [False] * LOST_CONNECTIONS
+    size.learn(hits(1000, 100))
+    assert not size.blame(lost)
+    assert [size.blame(lost) for _ in range(LOST_CONNECTIONS)][-1]
+
+
+def test_other_failures_are_not_blamed_on_the_page() -> None:
+    size = PageSize(1000)
+    assert not size.blame(OVERLOADED)
+    assert not any(size.blame(SSLError("unknown certificate")) for _ in range(9))
+
+
+def test_a_page_of_one_message_is_not_to_blame() -> None:
+    assert not PageSize(1).blame(TRIPPED)

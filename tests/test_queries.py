@@ -9,9 +9,7 @@ from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 from elasticsearch import (
     ApiError,
     BadRequestError,
-    ConnectionTimeout,
     NotFoundError,
-    SSLError,
 )
 from elasticsearch import ConnectionError as EsConnectionError
 
@@ -19,7 +17,7 @@ from elasticsearch_chat_history._queries import (
     MAX_ROUTING_LENGTH,
     is_lost_snapshot,
     is_missing_index,
-    is_too_much_for_one_answer,
+    is_refused_answer,
     latest_seq,
     routing_of,
     session_query,
@@ -98,11 +96,9 @@ def test_a_missing_index_is_told_from_other_errors() -> None:
 
 def test_what_a_smaller_page_may_mend_is_told_from_other_errors() -> None:
     tripped = refusal("search_phase_execution_exception", 429, cause="circuit_breaking_exception")
-    assert is_too_much_for_one_answer(tripped)
-    assert is_too_much_for_one_answer(ConnectionTimeout("slow"))
-    assert is_too_much_for_one_answer(EsConnectionError("away"))
-    assert not is_too_much_for_one_answer(SSLError("unknown certificate"))
-    assert not is_too_much_for_one_answer(refusal("es_rejected_execution_exception", 429))
+    assert is_refused_answer(tripped)
+    assert not is_refused_answer(EsConnectionError("away"))
+    assert not is_refused_answer(refusal("es_rejected_execution_exception", 429))
 
 
 def test_a_lost_snapshot_is_told_from_other_errors() -> None:

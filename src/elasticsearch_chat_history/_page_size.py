@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from elasticsearch import ApiError, ConnectionTimeout
+
+from elasticsearch_chat_history._queries import is_refused_answer
+from elasticsearch_chat_history._retries import is_retriable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # A node holds a whole answer in memory, and older versions end for want of it.
 PAGE_BYTES = 16_000_000
 STEP = 8
+# Connections get lost for many reasons; only where that goes on the page may be why.
+LOST_CONNECTIONS = 2
 
 
 class PageSize:
@@ -22,16 +29,35 @@ class PageSize:
 
     def __init__(self, wanted: int, message_bytes: int | None = None) -> None:
         self._wanted = wanted
+        self._lost = 0
         self.message_bytes = message_bytes or 0
         self.messages = min(wanted, self._fitting())
+        self.to_blame = False
+
+    def blame(self, error: Exception) -> bool:
+        """Note a failure of the current page, and tell whether its size may be the cause."""
+        self.to_blame = False
+        if self.messages > 1 and is_refused_answer(error):
+            # None as large again.
+            self._wanted = max(1, self.messages // 2)
+            self.to_blame = True
+        elif self.messages > 1 and isinstance(error, ConnectionTimeout):
+            self.to_blame = True
+        elif self.messages > 1 and is_retriable(error) and not isinstance(error, ApiError):
+            # A node that ran out of memory must not be asked for the same for ever.
+            self._lost += 1
+            self.to_blame = self._lost > LOST_CONNECTIONS
+        return self.to_blame
 
     def shrink(self) -> None:
-        """Make the next page smaller, as this one was too much, and none as large again."""
-        self._wanted = max(1, self.messages // 2)
-        self.messages = max(1, self.messages // STEP)
+        """Make the next page smaller, as this one was too much."""
+        self.messages = max(1, min(self._wanted, self.messages // STEP))
+        self._lost = 0
+        self.to_blame = False
 
     def learn(self, hits: Sequence[Mapping[str, Any]]) -> None:
         """Let the next page grow as far as the messages of this one allow."""
+        self._lost = 0
         if not hits:
             return
         total = sum(len(hit["_source"].get("history") or "") for hit in hits)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError
 
-from elasticsearch_chat_history._retries import is_retriable
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
@@ -110,15 +108,9 @@ def is_missing_index(error: Exception) -> bool:
     return isinstance(error, ApiError) and "index_not_found_exception" in _kinds(error)
 
 
-def is_too_much_for_one_answer(error: Exception) -> bool:
-    """Tell whether a smaller page may be answered where this one was not.
-
-    A time-out counts, and so does a lost connection: a node that ran out of memory is gone, and
-    must not be asked for the same again when it comes back.
-    """
-    if isinstance(error, ApiError):
-        return "circuit_breaking_exception" in _kinds(error)
-    return is_retriable(error)
+def is_refused_answer(error: Exception) -> bool:
+    """Tell whether a node had no memory for an answer, so that a smaller one may do."""
+    return isinstance(error, ApiError) and "circuit_breaking_exception" in _kinds(error)
 
 
 def is_lost_snapshot(error: Exception) -> bool:

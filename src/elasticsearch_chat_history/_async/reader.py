@@ -18,7 +18,6 @@ from elasticsearch_chat_history._queries import (
     PIT_KEEP_ALIVE,
     is_lost_snapshot,
     is_missing_index,
-    is_too_much_for_one_answer,
     latest_seq,
     milliseconds_now,
     oldest_first,
@@ -52,13 +51,11 @@ class AsyncSessionReader:
         size = self._page_size(PAGE_SIZE)
         try:
             # One more than fits tells whether there is a second page.
-            found = await self._search(size.messages, track_total_hits=size.messages + 1)
+            found = await self._search(size, track_total_hits=size.messages + 1)
         except (ApiError, TransportError) as error:
             if is_missing_index(error):
                 return []
-            if not self._is_too_much(error, size):
-                raise
-            size.shrink()
+            self._shrink_or_raise(size, error)
         else:
             hits = self._seen(found, size)
             if found["hits"]["total"]["value"] <= len(hits):
@@ -74,9 +71,7 @@ class AsyncSessionReader:
             except (ApiError, TransportError) as error:
                 if is_missing_index(error):
                     return []
-                if not self._is_too_much(error, size):
-                    raise
-                size.shrink()
+                self._shrink_or_raise(size, error)
         return oldest_first(await self._collect_again(size, limit=limit))
 
     async def _last_of_one_page(self, limit: int, size: PageSize) -> list[Hit]:
@@ -86,7 +81,8 @@ class AsyncSessionReader:
         last = LastMessages(limit, milliseconds_now(), starts.get(session, limit))
         while True:
             found = await self._search(
-                limit,
+                size,
+                limit=limit,
                 newest_first=True,
                 track_total_hits=False,
                 since=last.since,
@@ -129,7 +125,7 @@ class AsyncSessionReader:
                 asked = size.messages
                 try:
                     found = await self._search(
-                        asked,
+                        size,
                         newest_first=newest_first,
                         track_total_hits=False,
                         fields=fields,
@@ -137,9 +133,7 @@ class AsyncSessionReader:
                         search_after=after,
                     )
                 except (ApiError, TransportError) as error:
-                    if not self._is_too_much(error, size):
-                        raise
-                    size.shrink()
+                    self._shrink_or_raise(size, error)
                     continue
                 pit_id = found["pit_id"]
                 hits = self._seen(found, size)
@@ -171,8 +165,9 @@ class AsyncSessionReader:
 
     async def _search(
         self,
-        size: int,
+        size: PageSize,
         *,
+        limit: int | None = None,
         track_total_hits: bool | int,
         newest_first: bool = False,
         fields: list[str] = MESSAGE_FIELDS,
@@ -193,7 +188,7 @@ class AsyncSessionReader:
                 **where,
                 query=session_query(self._session_id, self._ttl, since),
                 sort=order,
-                size=size,
+                size=limit or size.messages,
                 source={"includes": fields},
                 search_after=search_after,
                 terminate_after=terminate_after,
@@ -203,21 +198,20 @@ class AsyncSessionReader:
             ),
             self._index.state,
             self._index.max_retries,
-            worth_retrying=lambda error: is_retriable(error) and not self._may_shrink(error, size),
+            # From a server that never answered, a failure says nothing about the page.
+            worth_retrying=lambda error: (
+                is_retriable(error) and not (self._index.state.reached and size.blame(error))
+            ),
         )
 
     def _page_size(self, wanted: int) -> PageSize:
         return PageSize(wanted, self._index.state.message_bytes.get(self._index.name))
 
-    def _is_too_much(self, error: Exception, size: PageSize) -> bool:
-        if not self._may_shrink(error, size.messages):
-            return False
+    def _shrink_or_raise(self, size: PageSize, error: Exception) -> None:
+        if not size.to_blame:
+            raise error
         LOGGER.warning("A page of %d messages failed: %s", size.messages, describe(error))
-        return True
-
-    def _may_shrink(self, error: Exception, messages: int) -> bool:
-        # From a server that never answered, a lost connection says nothing about the page.
-        return messages > 1 and self._index.state.reached and is_too_much_for_one_answer(error)
+        size.shrink()
 
     def _seen(self, found: Any, size: PageSize) -> list[Hit]:
         """Return the hits of an answer, after the clock and the page size have learnt from it."""
