@@ -23,19 +23,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(90)]
 SHUT_OUT = "security_exception (401)"
 
 
-async def refuses_all_calls(
+async def refuses(
     history: AsyncElasticsearchChatMessageHistory,
     error: type[Exception],
     line: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Each call raises `error`, after one line in the log that begins with `line`."""
-    calls = (
-        history.create_if_missing,
-        history.aget_messages,
-        history.aclear,
-        lambda: history.aadd_message(HumanMessage("Hello")),
-    )
+    """Reading and writing raise `error`, after one line in the log that holds `line`."""
+    calls = (history.aget_messages, lambda: history.aadd_message(HumanMessage("Hello")))
     for call in calls:
         caplog.clear()
         with pytest.raises(error):
@@ -52,16 +47,14 @@ async def test_an_address_without_elasticsearch_is_a_connection_error(
     opened: AbstractContextManager[str] = port()
     with opened as url:
         async with AsyncElasticsearchChatMessageHistory("chats", "s", es_url=url) as history:
-            await refuses_all_calls(
-                history, ConnectionError, "Error connecting to Elasticsearch: ", caplog
-            )
+            await refuses(history, ConnectionError, "Error connecting to Elasticsearch: ", caplog)
 
 
 async def test_a_silent_address_is_a_time_out(caplog: pytest.LogCaptureFixture) -> None:
     with silent_port() as url:
         async with AsyncElasticsearch(url, request_timeout=1) as client:
             history = AsyncElasticsearchChatMessageHistory("chats", "s", client=client)
-            await refuses_all_calls(
+            await refuses(
                 history, ConnectionTimeout, "Error connecting to Elasticsearch: ", caplog
             )
 
@@ -72,7 +65,7 @@ async def test_a_wrong_password_is_an_authentication_error(
     async with AsyncElasticsearchChatMessageHistory(
         fresh_index, "s", es_url=lone_node.url, es_user="elastic", es_password="wrong"
     ) as history:
-        await refuses_all_calls(history, AuthenticationException, SHUT_OUT, caplog)
+        await refuses(history, AuthenticationException, SHUT_OUT, caplog)
 
 
 @pytest.mark.parametrize("end", ["expired", "invalidated", "unknown"])
@@ -91,4 +84,4 @@ async def test_an_api_key_that_has_ended_is_an_authentication_error(
     async with AsyncElasticsearchChatMessageHistory(
         fresh_index, "s", es_url=lone_node.url, es_api_key=encoded
     ) as history:
-        await refuses_all_calls(history, AuthenticationException, SHUT_OUT, caplog)
+        await refuses(history, AuthenticationException, SHUT_OUT, caplog)

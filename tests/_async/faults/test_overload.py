@@ -17,6 +17,7 @@ from tests.ledger import Ledger
 pytestmark = pytest.mark.faults
 
 LARGE = "x" * 20_000
+WRITERS = 20
 TURNS = 2
 
 
@@ -36,7 +37,7 @@ async def test_all_arrives_at_a_node_that_refuses_most_requests(
                 metadata={"weight": LARGE},
                 max_retries=30,  # the two clients get in each other's way
             )
-            for number in range(32)
+            for number in range(WRITERS)
         }
 
         async def write(writer: str) -> None:
@@ -49,7 +50,7 @@ async def test_all_arrives_at_a_node_that_refuses_most_requests(
         sessions = {history.session_id: history for history in histories.values()}
         found = [message for s in sessions.values() for message in await s.aget_messages()]
     ledger.audit(found)
-    assert len(found) == 32 * TURNS
+    assert len(found) == WRITERS * TURNS
     assert refusals(pressed_node) > refused_before
 
 

@@ -134,6 +134,20 @@ async def test_create_doc_and_read_are_enough_for_an_index_that_exists(
         assert await history.aget_messages() == TURN
 
 
+async def test_clearing_without_the_maintenance_privilege_shows_after_a_refresh(
+    keyed: AsyncKeyed, administrator: Elasticsearch, fresh_index: str
+) -> None:
+    async with keyed.history(fresh_index, "manage") as maker:
+        await maker.create_if_missing()
+    async with keyed.history(fresh_index, "read", "write") as history:
+        await history.aadd_messages(TURN)
+        await history.aclear()
+        administrator.indices.refresh(index=fresh_index)
+        assert await history.aget_messages() == []
+        await history.aadd_messages(TURN)
+        assert await history.aget_messages() == TURN
+
+
 async def test_without_the_privilege_to_add_fields_upstreams_three_are_written(
     keyed: AsyncKeyed,
     administrator: Elasticsearch,
