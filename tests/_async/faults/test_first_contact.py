@@ -16,6 +16,7 @@ from langchain_core.messages import HumanMessage
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
 from tests.odd_servers import babbling_port, closed_port, silent_port
+from tests.transport import recorded
 
 # Nothing about speed: a call that has not come back by then is taken to hang.
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(90)]
@@ -85,3 +86,21 @@ async def test_an_api_key_that_has_ended_is_an_authentication_error(
         fresh_index, "s", es_url=lone_node.url, es_api_key=encoded
     ) as history:
         await refuses(history, AuthenticationException, SHUT_OUT, caplog)
+
+
+async def test_an_api_key_that_is_taken_back_is_an_authentication_error(
+    lone_node: LocalElasticsearch,
+    administrator: Elasticsearch,
+    fresh_index: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key = administrator.security.create_api_key(name="taken back")
+    # A node that starts refuses good keys for a while, so that this is tried again.
+    async with AsyncElasticsearchChatMessageHistory(
+        fresh_index, "s", es_url=lone_node.url, es_api_key=key["encoded"], max_retries=2
+    ) as history:
+        await history.aadd_message(HumanMessage("Hello"))
+        administrator.security.invalidate_api_key(ids=[key["id"]])
+        requests = recorded(history.client)
+        await refuses(history, AuthenticationException, SHUT_OUT, caplog)
+    assert [request.endpoint for request in requests] == ["_search"] * 3 + ["_bulk"] * 3
