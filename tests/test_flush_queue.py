@@ -3,9 +3,14 @@
 import pytest
 
 from elasticsearch_chat_history import _flush_queue
-from elasticsearch_chat_history._bulk import Failure
-from elasticsearch_chat_history._flush_queue import Batch, FlushQueue, PendingWrite
-from elasticsearch_chat_history._retries import RetryBudget
+from elasticsearch_chat_history._bulk import MAX_BYTES, Failure
+from elasticsearch_chat_history._flush_queue import (
+    GROWTH_BYTES,
+    Batch,
+    FlushQueue,
+    PendingWrite,
+)
+from elasticsearch_chat_history._retries import FIRST_DELAY, RetryBudget
 
 OVERLOAD = Failure("es_rejected_execution_exception (429)", retriable=True, overload=True)
 LOST = Failure("ConnectionError", retriable=True)
@@ -158,6 +163,39 @@ def test_a_caller_without_retries_left_gets_the_failure_and_others_go_on() -> No
     assert queue.take() == [(patient, 0)]
 
 
+def test_pauses_get_longer_while_nothing_is_stored() -> None:
+    queue = FlushQueue(now=lambda: 0.0)
+    pauses = []
+    for _ in range(6):
+        # Newcomers with all their retries left do not make it short again.
+        queue.join(pending())
+        batch = queue.take()
+        queue.settle(batch, [LOST] * len(batch), reached=True)
+        pauses.append(queue.pause())
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > 10 * pauses[0]
+
+
+def test_a_flush_that_is_stored_in_part_does_not_make_the_pause_longer() -> None:
+    queue = FlushQueue(now=lambda: 0.0)
+    for _ in range(5):
+        queue.join(pending(b"1", b"2"))
+        batch = queue.take()
+        queue.settle(batch, [None, *[LOST] * (len(batch) - 1)], reached=True)
+        assert 0 < queue.pause() <= FIRST_DELAY
+
+
+def test_an_interrupt_after_the_answer_puts_nothing_back() -> None:
+    queue = FlushQueue()
+    write = pending()
+    queue.join(write)
+    batch = queue.take()
+    stored(queue, batch)
+    queue.requeue(batch)
+    assert write.settled
+    assert queue.take() == []
+
+
 def test_success_ends_the_pause() -> None:
     queue = FlushQueue()
     write = pending()
@@ -202,12 +240,16 @@ def test_after_an_overload_bulks_get_smaller_and_grow_again_with_success() -> No
     batch = queue.take()
     assert len(batch) == 4
     queue.settle(batch, [OVERLOAD] * 4, reached=True)
-    batch = queue.take()
-    assert len(batch) == 2
-    stored(queue, batch)
-    other = pending(*lines)
-    queue.join(other)
-    assert len(queue.take()) + len(queue.take()) >= 4
+    sizes = []
+    while batch := queue.take():
+        sizes.append(len(batch))
+        stored(queue, batch)
+    assert sizes == [1, 1, 1, 1]
+    for _ in range(MAX_BYTES // GROWTH_BYTES):
+        queue.join(pending())
+        stored(queue, queue.take())
+    queue.join(pending(*lines))
+    assert len(queue.take()) == 4
 
 
 def test_several_leaders_may_flush_at_once() -> None:
@@ -245,4 +287,4 @@ def test_an_answer_of_the_wrong_length_changes_nothing() -> None:
     with pytest.raises(ValueError, match="shorter"):
         queue.settle(batch, [None], reached=True)
     queue.requeue(batch)
-    assert queue.take() == batch
+    assert queue.take() == [(write, 0), (write, 1)]

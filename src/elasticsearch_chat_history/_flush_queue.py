@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from elasticsearch_chat_history._bulk import MAX_BYTES, MAX_DOCUMENTS
+from elasticsearch_chat_history._retries import delay_before, jittered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._bulk import Failure
     from elasticsearch_chat_history._retries import RetryBudget
 
-LEAST_BYTES = 1
+SHRINK = 4
+GROWTH_BYTES = 50_000
 
 
 class Wakeable(Protocol):
@@ -69,6 +71,7 @@ class FlushQueue:
         self._waiting: deque[PendingWrite] = deque()
         self._leaders = 0
         self._max_bytes = MAX_BYTES
+        self._refusals = 0
         self._resume_at = 0.0
 
     @property
@@ -87,7 +90,7 @@ class FlushQueue:
 
     def pause(self) -> float:
         """Return for how many seconds the cluster is to be left alone after it refused."""
-        return max(0.0, self._resume_at - self._now())
+        return max(0.0, self._resume_at - self._now()) if self._refusals else 0.0
 
     def take(self) -> Batch:
         """Return the documents of the next bulk request, those that wait longest first.
@@ -105,8 +108,9 @@ class FlushQueue:
                     length = len(write.lines[write.unsent[0]])
                     if batch and size + length > self._max_bytes:
                         break
-                    batch.append((write, write.unsent.popleft()))
+                    # In this order, as its caller may look at any moment whether it is settled.
                     write.in_flight += 1
+                    batch.append((write, write.unsent.popleft()))
                     size += length
                     taken += 1
                 if not taken:
@@ -126,15 +130,18 @@ class FlushQueue:
             if failure is not None:
                 failed[position] = failure
         with self._lock:
-            for write, _ in batch:
-                write.in_flight -= 1
-            delays = [
+            retried = [
                 self._retry_or_fail(write, failed, reached=reached)
                 for write, failed in touched.values()
                 if failed
             ]
             self._adapt(batch, failures)
-            self._resume_at = self._now() + max(delays, default=0.0)
+            self._set_pause(refused=any(retried), all_refused=None not in failures)
+            # Last, as its caller may look at any moment whether it is settled.
+            for write, _ in batch:
+                write.in_flight -= 1
+            # What is settled is not put back, whatever interrupts the leader from now on.
+            batch.clear()
             for write, _ in touched.values():
                 if write.settled:
                     write.signal.wake()
@@ -146,8 +153,9 @@ class FlushQueue:
         """
         with self._lock:
             for write, position in batch:
-                write.in_flight -= 1
                 self._put_back(write, [position])
+                write.in_flight -= 1
+            batch.clear()
 
     def step_down(self, write: PendingWrite) -> None:
         """Hand leadership to the caller that waits longest, if there is one."""
@@ -176,16 +184,18 @@ class FlushQueue:
 
     def _retry_or_fail(
         self, write: PendingWrite, failed: dict[int, Failure], *, reached: bool
-    ) -> float:
+    ) -> bool:
         retriable = [position for position, failure in failed.items() if failure.retriable]
         shut_out = any(failure.shut_out for failure in failed.values())
-        delay = write.budget.delay(reached=reached, shut_out=shut_out) if retriable else None
-        if delay is not None:
+        again = bool(retriable) and (
+            write.budget.delay(reached=reached, shut_out=shut_out) is not None
+        )
+        if again:
             self._put_back(write, retriable)
         for position, failure in failed.items():
-            if delay is None or not failure.retriable:
+            if not again or not failure.retriable:
                 write.failures[position] = failure
-        return delay or 0.0
+        return again
 
     def _put_back(self, write: PendingWrite, positions: Sequence[int]) -> None:
         if write.gone:
@@ -196,9 +206,19 @@ class FlushQueue:
             self._waiting.appendleft(write)
 
     def _adapt(self, batch: Batch, failures: Sequence[Failure | None]) -> None:
-        # A node that has no room for a bulk may have room for half of it.
+        # A node that has no room for a bulk may have room for a part of it. Down by a factor and
+        # up by a constant, as TCP does, so that the limit is not run into all the time.
         if any(failure is not None and failure.overload for failure in failures):
             size = sum(len(write.lines[position]) for write, position in batch)
-            self._max_bytes = max(LEAST_BYTES, min(size, self._max_bytes) // 2)
+            self._max_bytes = max(1, min(size, self._max_bytes) // SHRINK)
         else:
-            self._max_bytes = min(MAX_BYTES, self._max_bytes * 2)
+            self._max_bytes = min(MAX_BYTES, self._max_bytes + GROWTH_BYTES)
+
+    def _set_pause(self, *, refused: bool, all_refused: bool) -> None:
+        # By the queue, not by the writes: newcomers must not wake those who wait, nor the
+        # unluckiest hold up all.
+        if not refused:
+            self._refusals = 0
+            return
+        self._refusals = self._refusals + 1 if all_refused else 1
+        self._resume_at = self._now() + jittered(delay_before(self._refusals))
