@@ -48,6 +48,9 @@ MATRIX = [
     (NEWEST, "8", OLD_SERVER),
 ]
 
+# What takes long runs once for each server.
+HEAVY = {(NEWEST, "9", DEFAULT_SERVER), (NEWEST, "8", OLD_SERVER)}
+LIGHT = "not faults and not heavy"
 # Folders with sessions of their own.
 OTHER_TESTS = ["--ignore=tests/upstream", "--ignore=tests/tools"]
 
@@ -62,7 +65,8 @@ def tests(session: nox.Session, client: str, server: str) -> None:
     if server != DEFAULT_SERVER and "ES_URL" in os.environ:
         session.skip("ES_URL names the only server to use.")
     install(session, "test", *CLIENTS[client])
-    arguments = ["-m", "not faults", *OTHER_TESTS, *session.posargs]
+    chosen = "not faults" if (session.python, client, server) in HEAVY else LIGHT
+    arguments = ["-m", chosen, *OTHER_TESTS, *session.posargs]
     run_pytest(session, *arguments, server=server)
 
 

@@ -139,6 +139,14 @@ def test_threads_never_get_the_same_value() -> None:
     assert len(set(given_out)) == len(given_out) == 8 * 500 * 3
 
 
+def test_what_was_read_counts_for_a_session_ahead_when_the_system_clock_steps_back() -> None:
+    times = iter([NOW, NOW, NOW - 2 * MAX_RUN_AHEAD])
+    clock = HybridLogicalClock(lambda: next(times))
+    clock.tick("s")
+    clock.observe("s", NOW + 5)
+    assert clock.tick("s")[0] > NOW + 5
+
+
 Step = tuple[str, str, int]
 steps: st.SearchStrategy[Step] = st.tuples(
     st.sampled_from(["tick", "observe"]), st.sampled_from("st"), st.integers(-(10**8), 10**8)

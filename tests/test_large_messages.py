@@ -9,6 +9,8 @@ from elasticsearch_chat_history import (
     ElasticsearchChatMessageHistory,
 )
 
+pytestmark = pytest.mark.heavy
+
 
 # aiohttp says it of every body beyond 1 MB, and elastic-transport has no other way to send one.
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")

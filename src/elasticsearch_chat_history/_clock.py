@@ -64,7 +64,8 @@ class HybridLogicalClock:
             self._last = max(now, self._last + 1)
             last = self._last_of_session.get(session, 0)
             if last > now + MAX_RUN_AHEAD:
-                values = range(last + 1, last + 1 + count)
+                start = max(last + 1, self._last)
+                values = range(start, start + count)
             else:
                 start = self._unused(max(self._last, last + SPACING))
                 values = range(start, start + count * SPACING, SPACING)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
@@ -12,6 +13,9 @@ from tests.concurrency import async_together
 HISTORIES = 10_000
 AT_ONCE = 20
 READ_EVERY = 50
+
+
+pytestmark = pytest.mark.heavy
 
 
 async def use_histories(index: str, client: AsyncElasticsearch, first: int, count: int) -> None:
