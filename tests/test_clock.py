@@ -139,6 +139,13 @@ def test_threads_never_get_the_same_value() -> None:
     assert len(set(given_out)) == len(given_out) == 8 * 500 * 3
 
 
+def test_with_too_many_calls_ahead_sessions_may_share_values_but_go_on() -> None:
+    clock = stopped()
+    for number in range(SPACING + 1):
+        clock.tick(number, 2 * SPACING)
+    assert clock.tick("s")[0] < clock.tick("s")[0]
+
+
 def test_what_was_read_counts_for_a_session_ahead_when_the_system_clock_steps_back() -> None:
     times = iter([NOW, NOW, NOW - 2 * MAX_RUN_AHEAD])
     clock = HybridLogicalClock(lambda: next(times))

@@ -131,6 +131,16 @@ def test_what_a_cancelled_leader_took_along_is_finished_by_another() -> None:
     assert queue.take() == [(follower, 0)]
 
 
+def test_what_a_caller_took_with_it_when_it_left_is_not_sent_again() -> None:
+    queue = FlushQueue()
+    leader, gone = pending(), pending()
+    joined(queue, leader, gone)
+    batch = queue.take()
+    queue.leave(gone)
+    queue.settle(batch, [LOST, LOST], reached=True)
+    assert queue.take() == [(leader, 0)]
+
+
 def test_a_rejected_document_fails_its_own_caller_only() -> None:
     queue = FlushQueue()
     leader, follower = pending(b"1", b"2"), pending(b"3")

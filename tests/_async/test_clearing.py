@@ -1,9 +1,11 @@
 """Clearing removes one session, and nothing else."""
 
+import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from elasticsearch_chat_history._async import deleter
 from tests.messages import numbered, texts
 from tests.stored import OWN_MAPPINGS, count
 from tests.transport import recorded
@@ -45,3 +47,18 @@ async def test_what_no_refresh_has_shown_yet_is_removed_too(
     await history.aadd_messages(numbered(3))
     await history.aclear()
     assert count(admin, index) == 0
+
+
+async def test_a_long_session_is_cleared_in_steps(
+    async_history: AsyncElasticsearchChatMessageHistory,
+    async_client: AsyncElasticsearch,
+    admin: Elasticsearch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deleter, "MAX_DELETED_AT_ONCE", 10)
+    await async_history.aadd_messages(numbered(25))
+    requests = recorded(async_client)
+    await async_history.aclear()
+    deletions = [request for request in requests if request.endpoint == "_delete_by_query"]
+    assert len(deletions) == 3
+    assert count(admin, async_history.index, async_history.session_id) == 0
