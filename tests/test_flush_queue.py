@@ -262,6 +262,20 @@ def test_after_an_overload_bulks_get_smaller_and_grow_again_with_success() -> No
     assert len(queue.take()) == 4
 
 
+def test_a_neighbours_overload_does_not_use_up_the_retries_of_others() -> None:
+    queue = FlushQueue()
+    large, small = pending(b"x" * 1_000_000), pending(max_retries=0)
+    joined(queue, large, small)
+    queue.settle(queue.take(), [OVERLOAD, OVERLOAD], reached=True)
+    assert not small.settled
+    while not small.settled:
+        batch = queue.take()
+        refused = [None if write is small else OVERLOAD for write, _ in batch]
+        assert len(batch) == 1
+        queue.settle(batch, refused, reached=True)
+    assert not small.failures
+
+
 def test_several_leaders_may_flush_at_once() -> None:
     queue = FlushQueue(max_leaders=2)
     first, second, third = pending(), pending(), pending()

@@ -131,7 +131,7 @@ class FlushQueue:
                 failed[position] = failure
         with self._lock:
             retried = [
-                self._retry_or_fail(write, failed, reached=reached)
+                self._retry_or_fail(write, failed, reached=reached, shared=len(touched) > 1)
                 for write, failed in touched.values()
                 if failed
             ]
@@ -183,12 +183,15 @@ class FlushQueue:
             heir.signal.wake()
 
     def _retry_or_fail(
-        self, write: PendingWrite, failed: dict[int, Failure], *, reached: bool
+        self, write: PendingWrite, failed: dict[int, Failure], *, reached: bool, shared: bool
     ) -> bool:
         retriable = [position for position, failure in failed.items() if failure.retriable]
         shut_out = any(failure.shut_out for failure in failed.values())
+        # What several wrote together may be too much only for one of them: the next bulks are
+        # smaller, down to one document, so that this ends.
+        blameless = shared and all(failed[position].overload for position in retriable)
         again = bool(retriable) and (
-            write.budget.delay(reached=reached, shut_out=shut_out) is not None
+            blameless or write.budget.delay(reached=reached, shut_out=shut_out) is not None
         )
         if again:
             self._put_back(write, retriable)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RETRIABLE_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 6.0
+# Time-outs and slow answers use up this much, or what all delays together take if that is more.
+RETRY_SECONDS = 30.0
 # A server that never answered is more likely misaddressed than restarting.
 FIRST_CONTACT_SECONDS = 3.0
 # A node that starts lets nobody in until it has read users and keys from its index.
@@ -65,7 +67,7 @@ class RetryBudget:
     """How often and how long one call is tried again.
 
     The ten retries of the default take about 30 seconds. Time-outs use up the time as well: no
-    new attempt begins when as much time has passed as all delays together would take.
+    new attempt begins after 30 seconds, or after what all delays together take if that is more.
     """
 
     def __init__(self, max_retries: int, now: Callable[[], float] = time.monotonic) -> None:
@@ -74,7 +76,7 @@ class RetryBudget:
         self._attempts = 0
         self._begin = now()
         self._shut_out_at: float | None = None
-        self._seconds = longest_wait(max_retries)
+        self._seconds = max(RETRY_SECONDS, longest_wait(max_retries))
 
     def delay(self, *, reached: bool, shut_out: bool = False) -> float | None:
         """Count a failed attempt; return the seconds to wait for the next, or None to give up.
