@@ -192,7 +192,9 @@ def server_environment(version: str) -> dict[str, str]:
     """Start a server at the first need, for all sessions of this run."""
     sys.path.insert(0, "scripts")
 
-    return dict(_servers.enter_context(find_or_start(version=version)).environment)
+    return dict(
+        _servers.enter_context(find_or_start(version=version, quick_start=False)).environment
+    )
 
 
 def environment_beside(session: nox.Session, name: str, *packages: str) -> str:

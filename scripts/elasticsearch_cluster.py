@@ -107,6 +107,7 @@ class LocalElasticsearch:
         settings: Mapping[str, Setting] | None = None,
         data: str | os.PathLike[str] | None = None,
         heap: str = "512m",
+        quick_start: bool = True,
         timeout: float = START_SECONDS,
     ) -> None:
         """Say what to start; `start` or a `with` statement starts it.
@@ -119,6 +120,7 @@ class LocalElasticsearch:
             settings: More settings, for all nodes; they take effect at a node's next start.
             data: A folder to keep the data in; a temporary one by default, removed at the end.
             heap: The memory of each node.
+            quick_start: Whether to start in half the time, and run slower; not for long runs.
             timeout: How many seconds a start may take.
         """
         if nodes < 1:
@@ -133,6 +135,7 @@ class LocalElasticsearch:
         self._node_count = nodes
         self._data = None if data is None else Path(data).absolute()
         self._heap = heap
+        self._quick_start = quick_start
         self._timeout = timeout
         self._folder: Path | None = None
         self._launcher: Launcher | None = None
@@ -279,6 +282,7 @@ class LocalElasticsearch:
                     port=port,
                     transport_port=transport_port,
                     heap=self._heap,
+                    quick_start=self._quick_start,
                     password=self.password,
                     temporary=self._data is None,
                 ),

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 
 from elasticsearch_distribution import say
-from elasticsearch_plan import LOOPBACK, QUICK_START, NodePlan, Setting
+from elasticsearch_plan import LOOPBACK, NodePlan, Setting
 from elasticsearch_process import OwnedProcess
 from unprivileged_user import give_to
 
@@ -67,7 +67,7 @@ class DockerLauncher:
         }
         environment = {
             **os.environ,
-            "ES_JAVA_OPTS": f"-Xms{plan.heap} -Xmx{plan.heap} {' '.join(QUICK_START)}",
+            "ES_JAVA_OPTS": plan.java_options,
         }
         command = [self.docker, "run", "--rm", "--name", container, "--network", plan.cluster]
         command += ["--publish", f"{LOOPBACK}:{plan.port}:9200", "--env", "ES_JAVA_OPTS"]

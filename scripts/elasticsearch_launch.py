@@ -12,7 +12,7 @@ import elasticsearch_distribution as distribution
 from elasticsearch_distribution import ElasticsearchUnavailableError
 from elasticsearch_docker import DockerLauncher, find_docker
 from elasticsearch_jdk import find_java
-from elasticsearch_plan import LOOPBACK, QUICK_START, Launcher, NodePlan, Setting
+from elasticsearch_plan import LOOPBACK, Launcher, NodePlan, Setting
 from elasticsearch_process import OwnedProcess
 from unprivileged_user import User, closed_folder, give_to, unprivileged_user
 
@@ -62,7 +62,7 @@ class DistributionLauncher:
             "ES_TMPDIR": str(temporary),
             "ES_DISTRIBUTION_TYPE": "zip",
             "ES_JAVA_HOME": str(self.java),
-            "ES_JAVA_OPTS": f"-Xms{plan.heap} -Xmx{plan.heap} {' '.join(QUICK_START)}",
+            "ES_JAVA_OPTS": plan.java_options,
             "CLI_JAVA_OPTS": _TOOL_OPTIONS,
             "JAVA": str(self.java / "bin" / "java"),
             "JAVA_TYPE": "ES_JAVA_HOME",
