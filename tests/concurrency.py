@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
+POLL_SECONDS = 0.01
+
 
 async def async_together(calls: Iterable[Callable[[], Awaitable[Result]]]) -> list[Result]:
     """Return what the calls return, each made in a task of its own."""
@@ -50,7 +52,7 @@ async def async_until(condition: Callable[[], bool], seconds: float = 60) -> Non
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition never came true"
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -58,4 +60,4 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.001)
+        time.sleep(POLL_SECONDS)

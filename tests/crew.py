@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-POLL_SECONDS = 0.02
 # No promise about speed: a caller that has not come back by then is taken to hang.
 HANG_SECONDS = 120.0
 
@@ -95,22 +94,6 @@ async def async_aside(call: Callable[[], Result]) -> Result:
 def aside(call: Callable[[], Result]) -> Result:
     """Return what a call that blocks returns, while the threads go on."""
     return call()
-
-
-async def async_until(condition: Callable[[], bool], seconds: float = HANG_SECONDS) -> None:
-    """Wait until `condition` holds; fail when it does not for much too long."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what the test waits for does not happen"
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def until(condition: Callable[[], bool], seconds: float = HANG_SECONDS) -> None:
-    """Wait until `condition` holds; fail when it does not for much too long."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what the test waits for does not happen"
-        time.sleep(POLL_SECONDS)
 
 
 async def _coroutine(call: Callable[[], Awaitable[None]]) -> None:

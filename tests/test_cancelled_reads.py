@@ -5,7 +5,7 @@ import asyncio
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.crew import async_until
+from tests.concurrency import async_until
 from tests.messages import numbered
 from tests.stored import BEFORE_EXPIRY, open_contexts
 

@@ -90,7 +90,7 @@ class FlushQueue:
 
     def pause(self) -> float:
         """Return for how many seconds the cluster is to be left alone after it refused."""
-        return max(0.0, self._resume_at - self._now()) if self._refusals else 0.0
+        return max(0.0, self._resume_at - self._now())
 
     def take(self) -> Batch:
         """Return the documents of the next bulk request, those that wait longest first.
@@ -222,6 +222,7 @@ class FlushQueue:
         # unluckiest hold up all.
         if not refused:
             self._refusals = 0
+            self._resume_at = 0.0
             return
         self._refusals = self._refusals + 1 if all_refused else 1
         self._resume_at = self._now() + jittered(delay_before(self._refusals))

@@ -11,7 +11,8 @@ from elasticsearch_chat_history import (
     StoredMessage,
     UnreadableMessageError,
 )
-from tests.crew import AsyncCrew, async_until
+from tests.concurrency import async_until
+from tests.crew import AsyncCrew
 from tests.messages import numbered, texts
 from tests.stored import BEFORE_EXPIRY, OWN_MAPPINGS, open_contexts, own_document, store
 from tests.transport import recorded

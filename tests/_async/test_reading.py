@@ -5,7 +5,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.crew import async_until
+from tests.concurrency import async_until
 from tests.messages import numbered, texts
 from tests.stored import (
     BEFORE_EXPIRY,

@@ -5,7 +5,7 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.crew import async_until
+from tests.concurrency import async_until
 from tests.messages import numbered, texts
 from tests.stored import BEFORE_EXPIRY, open_contexts, own_document, store
 from tests.transport import recorded

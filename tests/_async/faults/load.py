@@ -9,7 +9,8 @@ from elasticsearch import AsyncElasticsearch
 from langchain_core.messages import BaseMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.crew import AsyncCrew, async_until
+from tests.concurrency import async_until
+from tests.crew import HANG_SECONDS, AsyncCrew
 from tests.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class AsyncLoad:
                 self._ledger.acknowledged_of(writer) >= goal for writer, goal in goals.items()
             )
 
-        await async_until(reached)
+        await async_until(reached, HANG_SECONDS)
 
     async def found(self) -> list[BaseMessage]:
         """Return the messages of all sessions."""

@@ -11,7 +11,8 @@ from elasticsearch_chat_history import (
     MessagesNotStoredError,
 )
 from tests._async.faults.load import AsyncLoad
-from tests.crew import async_aside, async_until
+from tests.concurrency import async_until
+from tests.crew import HANG_SECONDS, async_aside
 from tests.ledger import Ledger
 from tests.transport import recorded
 
@@ -36,7 +37,7 @@ async def test_writers_wait_while_a_full_disk_blocks_the_index(
                 administrator.index(index=fresh_index, document={})
             assert refused.value.status_code == 429
             requests = recorded(client)
-            await async_until(lambda: len(requests) >= 4)
+            await async_until(lambda: len(requests) >= 4, HANG_SECONDS)
             administrator.indices.put_settings(index=fresh_index, settings={BLOCK: None})
             await load.progress()
         ledger.audit(await load.found())

@@ -9,7 +9,7 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
-from tests.crew import async_until
+from tests.concurrency import async_until
 from tests.messages import numbered, texts
 from tests.stored import BEFORE_EXPIRY, cluster_setting, open_contexts
 from tests.tcp_proxy import Fault, TcpProxy, nothing_fails

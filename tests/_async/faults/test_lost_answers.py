@@ -9,7 +9,8 @@ from langchain_core.messages import HumanMessage
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
 from tests._async.faults.load import AsyncLoad
-from tests.crew import async_until
+from tests.concurrency import async_until
+from tests.crew import HANG_SECONDS
 from tests.ledger import Ledger
 from tests.tcp_proxy import Fault, TcpProxy, bursts, nothing_fails
 
@@ -49,7 +50,7 @@ async def test_what_is_acknowledged_over_a_bad_connection_is_there_once(
                 await load.progress(1)
                 proxy.follow(bursts(fault, length, period))
                 await load.progress(1)
-                await async_until(lambda: proxy.faults[fault] >= 2 * length)
+                await async_until(lambda: proxy.faults[fault] >= 2 * length, HANG_SECONDS)
             # Reads are tried again likewise: the first requests of this plan fail.
             proxy.follow(bursts(fault, length, period))
             faults_of_writing = proxy.faults[fault]
