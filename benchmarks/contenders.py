@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 from elasticsearch_chat_history._documents import documents_of
-from elasticsearch_chat_history._mapping import PROPERTIES
+from elasticsearch_chat_history._mapping import PROPERTIES, IndexLayout
 from local_elasticsearch import find_or_start  # needs the path
 
 OURS, PLAIN, UPSTREAM = "this package", "a bulk request a caller", "langchain-elasticsearch"
@@ -43,7 +43,7 @@ def plain_operations(session_id: str, messages: list[BaseMessage]) -> list[dict[
     return [
         part
         for document in documents_of(messages, session_id, range(now, now + len(messages)))
-        for part in ({"create": {"_id": document.id}}, document.source(complete=True))
+        for part in ({"create": {"_id": document.id}}, document.source(IndexLayout(complete=True)))
     ]
 
 

@@ -20,6 +20,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import ElasticsearchChatMessageHistory
 from elasticsearch_chat_history._documents import documents_of
+from elasticsearch_chat_history._mapping import IndexLayout
 from elasticsearch_chat_history._queries import session_query, total_order
 
 THOUSAND: list[BaseMessage] = [HumanMessage(f"message number {n}") for n in range(1000)]
@@ -94,7 +95,7 @@ def compare_windows(client: Elasticsearch, index: str, runs: int, length: int) -
                 "_op_type": "create",
                 "_index": index,
                 "_id": document.id,
-                **document.source(complete=True),
+                **document.source(IndexLayout(complete=True)),
             }
             for start in range(0, messages, 1000)
             for document in documents_of(

@@ -37,7 +37,19 @@ from twin_digest import (
 ROOT = Path(__file__).resolve().parent.parent
 
 # After an `a` these words make an asynchronous name.
-VERBS = frozenset({"add", "clear", "close", "closing", "get", "iter", "sleep"})
+VERBS = frozenset(
+    {
+        "add",
+        "clear",
+        "close",
+        "closing",
+        "get",
+        "iter",
+        "list",
+        "search",
+        "sleep",
+    }
+)
 # Asynchronous functions that start with one of these keep their `a`.
 PLAIN_WORDS = frozenset({"add", "all"})
 # Whole names that follow no pattern.

@@ -1,22 +1,18 @@
 """Checks of what callers give; what the classes refuse is shown with them."""
 
-from collections import UserDict, deque
 from datetime import timedelta
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history._arguments import (
-    MAX_METADATA_DEPTH,
     MAX_TERM_BYTES,
     checked_count,
     checked_idempotency_key,
     checked_index,
     checked_limit,
     checked_messages,
-    checked_metadata,
     checked_refresh,
     checked_session_id,
     checked_ttl,
@@ -79,57 +75,6 @@ def test_messages_may_come_from_any_iterable() -> None:
     message = HumanMessage("a")
     assert checked_messages((message,)) == checked_messages(iter([message])) == [message]
     assert checked_messages([]) == []
-
-
-def test_metadata_is_copied_to_plain_json() -> None:
-    inner = ["b", deque(["c"])]
-    given = MappingProxyType({"a": UserDict({"b": (1, 2.5, None, True)}), "c": inner[:1]})
-    checked = checked_metadata(given)
-    assert checked == {"a": {"b": [1, 2.5, None, True]}, "c": ["b"]}
-    assert checked is not None
-    assert type(checked["a"]) is dict
-    assert checked_metadata({}) is None
-    assert checked_metadata(None) is None
-
-
-def test_metadata_that_changes_later_stays_as_it_was_checked() -> None:
-    given: dict[str, Any] = {"a": {"b": [1]}}
-    checked = checked_metadata(given)
-    given["a"]["b"].append(object())
-    given["c"] = object()
-    assert checked == {"a": {"b": [1]}}
-
-
-def nested(depth: int) -> dict[str, Any]:
-    return {"a": nested(depth - 1)} if depth else {"a": 1}
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {"": 1},
-        {1: 1},
-        {"\0": 1},
-        {"\ud800": 1},
-        {"a": "\ud800"},
-        {"a": b"b"},
-        {"a": {1, 2}},
-        {"a": [object()]},
-        {"a": float("nan")},
-        {"a": [float("inf")]},
-        {"a": "b" * MAX_TERM_BYTES},
-        {"a": {"b": "c" * (MAX_TERM_BYTES - 3)}},
-        nested(MAX_METADATA_DEPTH),
-    ],
-)
-def test_metadata_that_the_index_cannot_hold_is_refused(metadata: Any) -> None:
-    with pytest.raises(ValueError, match="metadata"):
-        checked_metadata(metadata)
-
-
-def test_metadata_up_to_the_limits_is_taken() -> None:
-    assert checked_metadata(nested(MAX_METADATA_DEPTH - 1))
-    assert checked_metadata({"a": {"b": "c" * (MAX_TERM_BYTES - 4)}})
 
 
 def test_an_argument_goes_by_either_of_its_names() -> None:

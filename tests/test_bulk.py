@@ -28,7 +28,7 @@ def test_a_document_is_two_lines_of_utf8() -> None:
     assert rest == ""
     guard = {"session_id": GUARD, "seq": GUARD}
     assert json.loads(action) == {"create": {"_id": one.id, "dynamic_templates": guard}}
-    assert json.loads(source) == one.source(complete=True)
+    assert json.loads(source) == one.source(IndexLayout(complete=True))
     assert "Grüße".encode() in lines
 
 

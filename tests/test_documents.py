@@ -26,6 +26,7 @@ from elasticsearch_chat_history._documents import (
     stored_message_of,
     time_ordered_id,
 )
+from elasticsearch_chat_history._mapping import IndexLayout
 from tests.messages import EVERY_TYPE, messages, numbered
 
 SEQ = 1_700_000_000_123_456
@@ -47,7 +48,7 @@ def test_a_message_comes_back_equal(message: BaseMessage, ensure_ascii: bool) ->
     assert read(document) == message
     assert document.history.isascii() or not ensure_ascii
     # Elasticsearch takes valid Unicode only.
-    assert json.dumps(document.source(complete=True), ensure_ascii=False).encode()
+    assert json.dumps(document.source(IndexLayout(complete=True)), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("message", EVERY_TYPE, ids=lambda message: type(message).__name__)
@@ -85,13 +86,13 @@ def test_lone_surrogates_are_escaped_and_left_out_of_the_searchable_text() -> No
 
 
 def test_the_time_never_disagrees_with_the_sequence() -> None:
-    source = document_of(HumanMessage("a")).source(complete=True)
+    source = document_of(HumanMessage("a")).source(IndexLayout(complete=True))
     assert source["seq"] == SEQ
     assert source["created_at"] == SEQ // 1000
 
 
 def test_an_incomplete_document_has_upstreams_fields() -> None:
-    source = document_of(HumanMessage("a"), metadata={"a": 1}).source(complete=False)
+    source = document_of(HumanMessage("a"), metadata={"a": 1}).source(IndexLayout(complete=False))
     assert source.keys() == {"session_id", "created_at", "history"}
 
 

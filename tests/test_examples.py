@@ -18,7 +18,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 import elasticsearch_chat_history as package
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
-    ElasticsearchChatMessageHistory,
+    AsyncElasticsearchChatStore,
+    ElasticsearchChatStore,
 )
 
 README = Path(__file__).parents[1] / "README.md"
@@ -107,7 +108,8 @@ def test_docstring_example_runs(
         asyncio.run(run_awaiting(program, prepared, index, client_arguments))
     else:
         with Elasticsearch(**client_arguments) as client:
-            prepared["history"] = ElasticsearchChatMessageHistory(index, "s", client=client)
+            prepared["store"] = ElasticsearchChatStore(index, client=client)
+            prepared["history"] = prepared["store"].session("s")
             prepared["history"].add_messages([HumanMessage("Hello"), AIMessage("Hi!")])
             exec(program, prepared)  # noqa: S102  # ours
 
@@ -116,7 +118,8 @@ async def run_awaiting(
     program: CodeType, prepared: Namespace, index: str, client_arguments: dict[str, Any]
 ) -> None:
     async with AsyncElasticsearch(**client_arguments) as client:
-        prepared["history"] = AsyncElasticsearchChatMessageHistory(index, "s", client=client)
+        prepared["store"] = AsyncElasticsearchChatStore(index, client=client)
+        prepared["history"] = prepared["store"].session("s")
         await prepared["history"].aadd_messages([HumanMessage("Hello"), AIMessage("Hi!")])
         awaitable: Coroutine[Any, Any, None] | None = eval(program, prepared)  # noqa: S307  # ours
         if awaitable is not None:

@@ -9,6 +9,8 @@ from elasticsearch_chat_history._mapping import (
     EXACT_FIELDS,
     GUARD,
     PROPERTIES,
+    VECTOR,
+    VECTOR_PROPERTY,
     IndexLayout,
     index_is_unprepared,
     report_on,
@@ -36,7 +38,21 @@ def test_what_upstreams_index_lacks_is_added() -> None:
     found = fields(seq=None, content=None, type=None, metadata=None)
     report = report_on("chats", found)
     assert report.missing == ("seq", "content", "type", "metadata")
-    assert report.missing_properties == {name: PROPERTIES[name] for name in report.missing}
+    wanted = {*PROPERTIES}
+    assert report.layout(wanted=wanted, completed=True) == IndexLayout(complete=True)
+    assert report.layout(wanted=wanted, completed=False) == IndexLayout(complete=False)
+
+
+def test_an_index_without_a_field_for_vectors_takes_all_but_them() -> None:
+    wanted = {**PROPERTIES, VECTOR: VECTOR_PROPERTY}
+    report = report_on("chats", fields(), wanted)
+    assert report.missing == (VECTOR,)
+    assert report.layout(wanted=wanted, completed=False) == IndexLayout(complete=True)
+    vectors = IndexLayout(complete=True, vectors=True)
+    assert report.layout(wanted=wanted, completed=True) == vectors
+    other = report_on("chats", fields(embedding="float"), wanted)
+    assert other.unusable == (VECTOR,)
+    assert other.layout(wanted=wanted, completed=True) == IndexLayout(complete=True)
 
 
 def test_a_field_that_some_indices_of_an_alias_lack_is_missing() -> None:

@@ -26,9 +26,9 @@ def test_only_so_many_starts_are_kept() -> None:
 
 def test_only_the_layout_that_proved_wrong_is_forgotten() -> None:
     stale, fresh = IndexLayout(complete=True), IndexLayout(complete=True)
-    remember_layout("cluster", "index", stale)
-    remember_layout("cluster", "index", fresh)
-    assert not forget_layout("cluster", "index", stale)
-    assert known_layout("cluster", "index") is fresh
-    assert forget_layout("cluster", "index", fresh)
-    assert known_layout("cluster", "index") is None
+    remember_layout("index", stale)
+    remember_layout("index", fresh)
+    assert not forget_layout("index", stale)
+    assert known_layout("index") is fresh
+    assert forget_layout("index", fresh)
+    assert known_layout("index") is None

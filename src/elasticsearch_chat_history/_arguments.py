@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
+from langchain_core.embeddings import Embeddings
 from langchain_core.messages import BaseMessage
 
 Refresh = bool | Literal["wait_for"]
 Value = TypeVar("Value")
 
-# Lucene's limit of a term, in bytes of UTF-8; for a flattened field the key counts, too.
+# Lucene's limit of a term, in bytes of UTF-8.
 MAX_TERM_BYTES = 32_766
-# The `depth_limit` that a flattened field has unless the mapping says otherwise.
-MAX_METADATA_DEPTH = 20
 
 
 def checked_index(index: object) -> str:
@@ -117,16 +115,14 @@ def checked_messages(messages: object) -> list[BaseMessage]:
     return listed
 
 
-def checked_metadata(metadata: object) -> dict[str, Any] | None:
-    """Return `metadata` if a `flattened` field can hold it.
-
-    Its limits: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/flattened
-    """
-    if metadata is None:
-        return None
-    if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a mapping, but is a {type(metadata).__name__}")
-    return _plain_mapping(metadata, path="", depth=1) or None
+def checked_embeddings(embeddings: object) -> Embeddings | None:
+    """Return `embeddings` if it is None or a model of LangChain's."""
+    if embeddings is None or isinstance(embeddings, Embeddings):
+        return embeddings
+    raise TypeError(
+        "embeddings must be a langchain_core.embeddings.Embeddings, but is a "
+        f"{type(embeddings).__name__}"
+    )
 
 
 def either(name: str, value: Value | None, old_name: str, old_value: Value | None) -> Value | None:
@@ -145,40 +141,3 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-# What is returned is a copy of plain dicts and lists: json writes no other mappings, and what the
-# caller does to the original later must not reach what was checked.
-def _plain_mapping(mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
-    if depth > MAX_METADATA_DEPTH:
-        raise ValueError(f"metadata must not be nested deeper than {MAX_METADATA_DEPTH} levels")
-    plain = {}
-    for key, value in mapping.items():
-        if not isinstance(key, str) or not key:
-            raise ValueError("metadata must have non-empty str keys only")
-        if "\0" in key or not is_encodable(key):
-            raise ValueError(
-                f"metadata key {key!r:.100} holds a character that Elasticsearch refuses"
-            )
-        plain[key] = _plain_value(value, f"{path}.{key}" if path else key, depth)
-    return plain
-
-
-def _plain_value(value: object, path: str, depth: int) -> Any:
-    if isinstance(value, Mapping):
-        return _plain_mapping(value, path, depth + 1)
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
-        return [_plain_value(item, path, depth) for item in value]
-    if value is not None and not isinstance(value, (str, int, float, bool)):
-        raise ValueError(
-            f"metadata {path!r:.100} must be JSON, but holds a {type(value).__name__}"
-        )
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"metadata {path!r:.100} must be JSON, but holds {value}")
-    if isinstance(value, str) and not is_encodable(value):
-        raise ValueError(f"metadata {path!r:.100} must be valid Unicode without lone surrogates")
-    if len(f"{path}\0{value}".encode()) > MAX_TERM_BYTES:
-        raise ValueError(
-            f"metadata {path!r:.100} is longer than {MAX_TERM_BYTES} bytes with its key"
-        )
-    return value

@@ -48,7 +48,7 @@ def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = N
     }
     if routing is not None:
         action["routing"] = routing
-    source = document.source(complete=layout.complete)
+    source = document.source(layout)
     return f"{_json({'create': action})}\n{_json(source)}\n".encode()
 
 

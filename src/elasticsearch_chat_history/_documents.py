@@ -13,10 +13,13 @@ from langchain_core.messages import BaseMessage, message_to_dict, messages_from_
 
 from elasticsearch_chat_history._arguments import is_encodable
 from elasticsearch_chat_history._errors import UnreadableMessageError
+from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._results import StoredMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from elasticsearch_chat_history._mapping import IndexLayout
 
 # Makes the ids that are derived from an idempotency key differ from all other uuid5.
 IDEMPOTENCY_NAMESPACE = uuid.UUID("7c1f1d5e-58a3-4d0b-9a57-3f5c2f0f6f11")
@@ -42,18 +45,21 @@ class Document:
     content: str
     type: str
     metadata: Mapping[str, Any] | None
+    vector: Sequence[float] | None = None
 
-    def source(self, *, complete: bool) -> dict[str, Any]:
-        """Return the document's body; only upstream's three fields unless `complete`."""
+    def source(self, layout: IndexLayout) -> dict[str, Any]:
+        """Return the document's body, as far as the index has fields for it."""
         body: dict[str, Any] = {
             "session_id": self.session_id,
             "created_at": self.seq // 1000,
             "history": self.history,
         }
-        if complete:
+        if layout.complete:
             body.update(seq=self.seq, content=self.content, type=self.type)
             if self.metadata is not None:
                 body["metadata"] = self.metadata
+        if layout.complete and layout.vectors and self.vector is not None:
+            body[VECTOR] = self.vector
         return body
 
 

@@ -132,3 +132,31 @@ class IndexMappingError(ChatHistoryError):
     def __reduce__(self) -> tuple[type[IndexMappingError], tuple[object, ...]]:
         """Pickle by the constructor's arguments."""
         return type(self), (self.index, self.conflicts)
+
+
+class SessionExistsError(ChatHistoryError):
+    """A session that was to be made has messages already.
+
+    Attributes:
+        index: The index or alias.
+        session_id: The session.
+
+    Example:
+        ```python
+        from elasticsearch_chat_history import SessionExistsError
+
+        assert "overwrite=True" in str(SessionExistsError("chats", "s1"))
+        ```
+    """
+
+    def __init__(self, index: str, session_id: str) -> None:
+        self.index = index
+        self.session_id = session_id
+        super().__init__(
+            f"Session {session_id!r} in index {index!r} has messages already: "
+            "choose another id, or replace them with overwrite=True."
+        )
+
+    def __reduce__(self) -> tuple[type[SessionExistsError], tuple[str, str]]:
+        """Pickle by the constructor's arguments."""
+        return type(self), (self.index, self.session_id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from elasticsearch_chat_history._errors import IndexMappingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PROPERTIES: dict[str, dict[str, Any]] = {
     "session_id": {"type": "keyword"},
@@ -19,6 +19,9 @@ PROPERTIES: dict[str, dict[str, Any]] = {
     "type": {"type": "keyword"},
     "metadata": {"type": "flattened"},
 }
+# Without dimensions: the first vector that is stored sets them.
+VECTOR = "embedding"
+VECTOR_PROPERTY: dict[str, Any] = {"type": "dense_vector", "similarity": "cosine"}
 # Without these three nothing can be written or found; upstream's indices have them.
 UPSTREAM_FIELDS = ("session_id", "created_at", "history")
 # A wrong type of these loses sessions or their order, so that such an index is refused.
@@ -31,9 +34,15 @@ GUARD = "index_made_by_create_if_missing"
 
 @dataclass(frozen=True)
 class IndexLayout:
-    """What an existing index lets us store: all fields, or upstream's three."""
+    """What an index lets us store.
+
+    Attributes:
+        complete: Whether it has all fields, or only upstream's three.
+        vectors: Whether it has one for the vector of a message as well.
+    """
 
     complete: bool
+    vectors: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,14 +52,26 @@ class MappingReport:
     missing: tuple[str, ...]
     unusable: tuple[str, ...]
 
-    @property
-    def missing_properties(self) -> dict[str, Any]:
-        """The part of our mapping that the index lacks."""
-        return {name: PROPERTIES[name] for name in self.missing}
+    def layout(self, *, wanted: Iterable[str], completed: bool) -> IndexLayout:
+        """Return what the index lets us store of the `wanted` fields.
+
+        Args:
+            wanted: The fields that we would like to store.
+            completed: Whether the missing ones have been added.
+        """
+        lacking = {*self.unusable, *(() if completed else self.missing)}
+        return IndexLayout(
+            complete=not lacking - {VECTOR},
+            vectors=VECTOR in wanted and VECTOR not in lacking,
+        )
 
 
-def report_on(index: str, fields: Mapping[str, Mapping[str, Any]]) -> MappingReport:
-    """Compare the `fields` of a field capabilities answer with what we need.
+def report_on(
+    index: str,
+    fields: Mapping[str, Mapping[str, Any]],
+    wanted: Mapping[str, Mapping[str, Any]] = PROPERTIES,
+) -> MappingReport:
+    """Compare the `fields` of a field capabilities answer with the `wanted` properties.
 
     Field capabilities need the `read` privilege only, and answer for aliases as for indices:
     https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-field-caps
@@ -59,7 +80,7 @@ def report_on(index: str, fields: Mapping[str, Mapping[str, Any]]) -> MappingRep
         IndexMappingError: A field that tells sessions apart or orders them has another type.
     """
     missing, conflicts = [], {}
-    for name, needed in PROPERTIES.items():
+    for name, needed in wanted.items():
         found = set(fields.get(name, {"unmapped": {}}))
         if "unmapped" in found:
             missing.append(name)
@@ -81,7 +102,11 @@ def write_guard(layout: IndexLayout) -> dict[str, str]:
     is not:
     https://www.elastic.co/docs/manage-data/data-store/mapping/dynamic-templates
     """
-    fields = ("session_id", "seq") if layout.complete else ("session_id",)
+    fields = ["session_id"]
+    if layout.complete:
+        fields.append("seq")
+        if layout.vectors:
+            fields.append(VECTOR)
     return dict.fromkeys(fields, GUARD)
 
 

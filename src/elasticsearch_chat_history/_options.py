@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from elasticsearch_chat_history._arguments import (
     Refresh,
     checked_count,
     checked_limit,
-    checked_metadata,
     checked_refresh,
     checked_ttl,
 )
+from elasticsearch_chat_history._metadata import checked_metadata, merged_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,12 +26,11 @@ DEFAULT_MAX_RETRIES = 10
 class SessionOptions:
     """How one session is read and written; the arguments of the public classes."""
 
-    ensure_ascii: bool = True
+    ensure_ascii: bool | None = True
     history_size: int | None = None
     ttl: timedelta | None = None
     metadata: Mapping[str, Any] | None = None
     refresh: Refresh = True
-    routing: bool = False
     max_retries: int = DEFAULT_MAX_RETRIES
 
     def __post_init__(self) -> None:
@@ -41,3 +40,26 @@ class SessionOptions:
         checked_refresh(self.refresh)
         checked_count("max_retries", self.max_retries, least=0)
         object.__setattr__(self, "metadata", checked_metadata(self.metadata))
+        # None means the default, as it does for the argument's older name.
+        escaped = self.ensure_ascii is None or bool(self.ensure_ascii)
+        object.__setattr__(self, "ensure_ascii", escaped)
+
+    def overridden(
+        self, *, metadata: Mapping[str, Any] | None = None, **others: Any
+    ) -> SessionOptions:
+        """Return these options with some replaced, and with `metadata` added to theirs.
+
+        Raises:
+            TypeError: There is no such option, or it belongs to the whole index.
+        """
+        unknown = sorted(others.keys() - SESSION_OPTIONS)
+        if unknown:
+            raise TypeError(
+                f"{unknown[0]!r} is no option of a session; there are "
+                f"{', '.join(sorted(SESSION_OPTIONS))}"
+            )
+        metadata = merged_metadata(self.metadata, checked_metadata(metadata))
+        return replace(self, metadata=metadata, **others)
+
+
+SESSION_OPTIONS = frozenset(field.name for field in fields(SessionOptions))

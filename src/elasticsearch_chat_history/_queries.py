@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError
@@ -19,15 +20,34 @@ PAGE_SIZE = 1_000
 # Between two pages; a consumer may have something to do with each message.
 PIT_KEEP_ALIVE = "5m"
 # All that a message needs; `content` would send its text a second time.
-MESSAGE_FIELDS = ["history"]
+MESSAGE_FIELDS = ("history",)
 # A routing value goes into the address of a request, whose length is limited.
 MAX_ROUTING_LENGTH = 512
-STORED_MESSAGE_FIELDS = ["history", "session_id", "metadata"]
+STORED_MESSAGE_FIELDS = ("history", "session_id", "metadata")
 
 
 def milliseconds_now() -> int:
     """Return the time as `created_at` counts it."""
     return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which documents to read, in which order, and what of them.
+
+    Attributes:
+        query: The query that finds them.
+        order: The sort.
+        fields: The parts of their source to return.
+        routing: Where they are, in an index routed by session.
+        extra: More arguments of the search.
+    """
+
+    query: dict[str, Any]
+    order: list[dict[str, Any]]
+    fields: tuple[str, ...] = STORED_MESSAGE_FIELDS
+    routing: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def session_query(

@@ -1,4 +1,4 @@
-"""What reading returns besides plain messages."""
+"""What reading, listing and searching return besides plain messages."""
 
 from __future__ import annotations
 
@@ -47,3 +47,85 @@ class StoredMessage:
     created_at: datetime
     message: BaseMessage
     metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SessionSummary:
+    """One session of a list.
+
+    Attributes:
+        session_id: The session.
+        message_count: How many messages it has; with a filter, how many of them match.
+        first_at: When the first of these messages was stored, to the millisecond, in UTC.
+        last_at: When the last one was.
+        last_message: The last one itself.
+
+    Example:
+        ```python
+        (summary,) = store.list_sessions()
+        assert summary.message_count == 2
+        assert summary.last_message.message.content == "Hi!"
+        ```
+    """
+
+    session_id: str
+    message_count: int
+    first_at: datetime
+    last_at: datetime
+    last_message: StoredMessage
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A part of a message's text that a search matched.
+
+    Attributes:
+        text: The part, as it is in the message, without any markup.
+        ranges: Where in `text` the matched words are: for each its first character, and the one
+            after its last, counted from 0.
+
+    Example:
+        ```python
+        from elasticsearch_chat_history import Highlight
+
+        highlight = Highlight("What is a shard?", ((10, 15),))
+        assert [highlight.text[start:end] for start, end in highlight.ranges] == ["shard"]
+        ```
+    """
+
+    text: str
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """A message that a search found.
+
+    Attributes:
+        score: How well it matches; higher is better. Scores of one search compare with each other
+            only: BM25 for words, (1 + cosine) / 2 for meaning, and for both together the sum of
+            1 / (60 + rank) over the two rankings.
+        stored: The message.
+        highlights: The parts of its text that match; empty where it was found by meaning only.
+
+    Example:
+        ```python
+        for hit in store.search("hello"):
+            print(hit.score, hit.session_id, hit.stored.message.content)
+        ```
+    """
+
+    score: float
+    stored: StoredMessage
+    highlights: tuple[Highlight, ...] = ()
+
+    @property
+    def session_id(self) -> str:
+        """The session of the message.
+
+        Example:
+            ```python
+            sessions = {hit.session_id for hit in store.search("hello")}
+            ```
+        """
+        return self.stored.session_id

@@ -70,7 +70,7 @@ class TransportState:
 
 
 _STATES: MutableMapping[Any, TransportState] = WeakKeyDictionary()
-_LAYOUTS: dict[tuple[Hashable, str], IndexLayout] = {}
+_LAYOUTS: dict[Hashable, IndexLayout] = {}
 _LAYOUTS_LOCK = threading.Lock()
 
 
@@ -87,21 +87,21 @@ def cluster_of(client: Any) -> Hashable:
     return frozenset(node.base_url for node in client.transport.node_pool.all())
 
 
-def known_layout(cluster: Hashable, index: str) -> IndexLayout | None:
-    """Return what this process knows of an index, if it has looked at it."""
-    return _LAYOUTS.get((cluster, index))
+def known_layout(index: Hashable) -> IndexLayout | None:
+    """Return what this process knows of an index of a cluster, if it has looked at it."""
+    return _LAYOUTS.get(index)
 
 
-def remember_layout(cluster: Hashable, index: str, layout: IndexLayout) -> None:
+def remember_layout(index: Hashable, layout: IndexLayout) -> None:
     """Remember what an index lets us store."""
     with _LAYOUTS_LOCK:
-        _LAYOUTS[cluster, index] = layout
+        _LAYOUTS[index] = layout
 
 
-def forget_layout(cluster: Hashable, index: str, stale: IndexLayout) -> bool:
+def forget_layout(index: Hashable, stale: IndexLayout) -> bool:
     """Forget `stale`, unless somebody has looked at the index again since."""
     with _LAYOUTS_LOCK:
-        if _LAYOUTS.get((cluster, index)) is not stale:
+        if _LAYOUTS.get(index) is not stale:
             return False
-        del _LAYOUTS[cluster, index]
+        del _LAYOUTS[index]
         return True

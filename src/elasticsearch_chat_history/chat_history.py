@@ -9,11 +9,13 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history._async.history import AsyncChatSession
+from elasticsearch_chat_history._async.session import AsyncSessionBase
 from elasticsearch_chat_history._sync.history import ChatSession
+from elasticsearch_chat_history._sync.session import SessionBase
 
 
 class ElasticsearchChatMessageHistory(ChatSession, BaseChatMessageHistory):  # noqa: D101
-    __doc__ = ChatSession.__doc__
+    __doc__ = SessionBase.__doc__
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain: an attribute
@@ -34,7 +36,7 @@ class ElasticsearchChatMessageHistory(ChatSession, BaseChatMessageHistory):  # n
 
 
 class AsyncElasticsearchChatMessageHistory(AsyncChatSession, BaseChatMessageHistory):  # noqa: D101
-    __doc__ = AsyncChatSession.__doc__
+    __doc__ = AsyncSessionBase.__doc__
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain: an attribute

@@ -9,12 +9,13 @@ from elasticsearch import AuthorizationException, BadRequestError, NotFoundError
 from elasticsearch_chat_history._async.requests import send
 from elasticsearch_chat_history._compat import AsyncLock
 from elasticsearch_chat_history._mapping import (
-    PROPERTIES,
     UPSTREAM_FIELDS,
+    VECTOR,
     IndexLayout,
     MappingReport,
     report_on,
 )
+from elasticsearch_chat_history._queries import routing_of
 from elasticsearch_chat_history._reporting import LOGGER
 from elasticsearch_chat_history._shared import (
     cluster_of,
@@ -27,6 +28,8 @@ from elasticsearch_chat_history._shared import (
 if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch
 
+    from elasticsearch_chat_history._index_definition import IndexDefinition
+
 
 class AsyncChatIndex:
     """One index or alias as one client sees it.
@@ -36,55 +39,74 @@ class AsyncChatIndex:
     """
 
     def __init__(
-        self, client: AsyncElasticsearch, name: str, *, routing: bool, max_retries: int
+        self,
+        client: AsyncElasticsearch,
+        name: str,
+        definition: IndexDefinition,
+        *,
+        max_retries: int,
     ) -> None:
         self.client = client
         self.name = name
-        self.routing = routing
         self.max_retries = max_retries
         self.state = transport_state(client)
-        self._cluster = cluster_of(client)
+        self._definition = definition
+        # Who wants vectors has more to look for.
+        self._key = (cluster_of(client), name, definition.vectors)
+
+    def with_max_retries(self, max_retries: int) -> AsyncChatIndex:
+        """Return the same index for a caller with another patience."""
+        if max_retries == self.max_retries:
+            return self
+        return AsyncChatIndex(self.client, self.name, self._definition, max_retries=max_retries)
+
+    def routing_of(self, session_id: str) -> str | None:
+        """Return the routing value of a session; None where sessions are not kept together."""
+        return routing_of(session_id) if self._definition.routing else None
 
     async def prepare(self) -> IndexLayout:
         """Make the index, or check and complete it, unless this process has done so."""
-        layout = known_layout(self._cluster, self.name)
+        layout = known_layout(self._key)
         if layout is not None:
             return layout
         async with self.state.index_locks.setdefault(self.name, AsyncLock()):
-            layout = known_layout(self._cluster, self.name)
+            layout = known_layout(self._key)
             if layout is None:
                 layout = await self._check_or_create()
-                remember_layout(self._cluster, self.name, layout)
+                remember_layout(self._key, layout)
         return layout
 
     async def prepare_again(self, stale: IndexLayout) -> IndexLayout:
         """Prepare an index that is not what it was: removed, or made anew by somebody else."""
-        if forget_layout(self._cluster, self.name, stale):
+        if forget_layout(self._key, stale):
             LOGGER.warning("Index %r has changed or vanished; it is prepared again.", self.name)
         return await self.prepare()
 
     async def _check_or_create(self) -> IndexLayout:
+        properties = self._definition.properties
         while True:
             try:
                 answer = await send(
                     lambda: self.client.field_caps(
-                        index=self.name, fields=list(PROPERTIES), include_unmapped=True
+                        index=self.name, fields=list(properties), include_unmapped=True
                     ),
                     self.state,
                     self.max_retries,
                 )
             except NotFoundError:
                 if await self._create():
-                    return IndexLayout(complete=True)
+                    return IndexLayout(complete=True, vectors=self._definition.vectors)
             else:
-                return await self._complete(report_on(self.name, answer["fields"]))
+                return await self._complete(report_on(self.name, answer["fields"], properties))
 
     async def _create(self) -> bool:
         LOGGER.debug("Creating index %r for storing chat history.", self.name)
         try:
             await send(
                 lambda: self.client.indices.create(
-                    index=self.name, mappings={"properties": PROPERTIES}
+                    index=self.name,
+                    mappings=self._definition.mappings,
+                    settings=self._definition.settings,
                 ),
                 self.state,
                 self.max_retries,
@@ -97,11 +119,14 @@ class AsyncChatIndex:
         return True
 
     async def _complete(self, report: MappingReport) -> IndexLayout:
+        properties = self._definition.properties
+        completed = True
         if report.missing:
             try:
                 await send(
                     lambda: self.client.indices.put_mapping(
-                        index=self.name, properties=report.missing_properties
+                        index=self.name,
+                        properties={name: properties[name] for name in report.missing},
                     ),
                     self.state,
                     self.max_retries,
@@ -109,17 +134,22 @@ class AsyncChatIndex:
             except AuthorizationException:
                 if set(report.missing) & set(UPSTREAM_FIELDS):
                     raise
-                self._warn_incomplete("no privilege to add", report.missing)
-                return IndexLayout(complete=False)
+                completed = False
+                self._warn("no privilege to add", report.missing)
         if report.unusable:
-            self._warn_incomplete("another type for", report.unusable)
-        return IndexLayout(complete=not report.unusable)
+            self._warn("another type for", report.unusable)
+        return report.layout(wanted=properties, completed=completed)
 
-    def _warn_incomplete(self, why: str, fields: tuple[str, ...]) -> None:
+    def _warn(self, why: str, fields: tuple[str, ...]) -> None:
+        if fields == (VECTOR,):
+            effect = "stored without their vectors, and cannot be searched by meaning"
+        else:
+            effect = "stored as langchain-elasticsearch stores them, and cannot be searched"
         LOGGER.warning(
-            "Index %r has %s the fields %s: messages are stored as langchain-elasticsearch stores "
-            "them, and cannot be searched. Add the fields with the manage privilege.",
+            "Index %r has %s the fields %s: messages are %s. "
+            "Add the fields with the manage privilege.",
             self.name,
             why,
             ", ".join(fields),
+            effect,
         )

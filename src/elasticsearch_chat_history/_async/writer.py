@@ -16,7 +16,6 @@ from elasticsearch_chat_history._bulk import (
 from elasticsearch_chat_history._compat import AsyncSignal, asleep
 from elasticsearch_chat_history._errors import MessagesNotStoredError
 from elasticsearch_chat_history._flush_queue import Batch, FlushQueue, PendingWrite
-from elasticsearch_chat_history._queries import routing_of
 from elasticsearch_chat_history._retries import RetryBudget
 
 if TYPE_CHECKING:
@@ -126,8 +125,7 @@ class AsyncWriter:
         return self._refresh
 
     def _lines(self, document: Document, layout: IndexLayout) -> bytes:
-        routing = routing_of(document.session_id) if self._index.routing else None
-        return lines_of(document, layout, routing=routing)
+        return lines_of(document, layout, routing=self._index.routing_of(document.session_id))
 
     def _error(self, documents: Sequence[Document], failures: dict[int, Failure]) -> Exception:
         first = next(iter(failures.values()))

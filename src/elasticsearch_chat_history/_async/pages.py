@@ -1,0 +1,131 @@
+"""Searching in pages: one after the other from a point in time, each as large as a node bears."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import ApiError, NotFoundError, TransportError
+
+from elasticsearch_chat_history._async.requests import send
+from elasticsearch_chat_history._page_size import PageSize
+from elasticsearch_chat_history._queries import (
+    PAGE_SIZE,
+    PIT_KEEP_ALIVE,
+    is_missing_index,
+)
+from elasticsearch_chat_history._reporting import LOGGER, describe
+from elasticsearch_chat_history._retries import is_retriable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from elasticsearch_chat_history._async.index import AsyncChatIndex
+    from elasticsearch_chat_history._queries import Selection
+
+Hit = dict[str, Any]
+
+
+class AsyncPages:
+    """Searches an index in pages whose size follows the size of its messages."""
+
+    def __init__(self, index: AsyncChatIndex) -> None:
+        self._index = index
+
+    def size(self, wanted: int = PAGE_SIZE) -> PageSize:
+        """Return a page size of `wanted` messages, or fewer if those of this index are large."""
+        return PageSize(wanted, self._index.state.message_bytes.get(self._index.name))
+
+    async def search(self, selection: Selection, page_size: PageSize, **arguments: Any) -> Any:
+        """Return the answer of one search, from which the page size learns.
+
+        Args:
+            selection: What to search for.
+            page_size: How many hits to return, unless `arguments` says so.
+            arguments: More arguments of the search; `pit` goes in place of the index.
+        """
+        where: dict[str, Any] = {}
+        if "pit" not in arguments:
+            where = {"index": self._index.name, "routing": selection.routing}
+        found = await send(
+            lambda: self._index.client.search(
+                **{
+                    "query": selection.query,
+                    "sort": selection.order,
+                    "size": page_size.messages,
+                    "source": {"includes": list(selection.fields)},
+                    # A shard that does not answer must be an error, not a gap.
+                    "allow_partial_search_results": False,
+                    **where,
+                    **selection.extra,
+                    **arguments,
+                }
+            ),
+            self._index.state,
+            self._index.max_retries,
+            # From a server that never answered, a failure says nothing about the page.
+            worth_retrying=lambda error: (
+                is_retriable(error) and not (self._index.state.reached and page_size.blame(error))
+            ),
+        )
+        page_size.learn(found["hits"]["hits"])
+        self._index.state.message_bytes[self._index.name] = page_size.message_bytes
+        return found
+
+    async def each(self, selection: Selection, size: PageSize) -> AsyncGenerator[list[Hit], None]:
+        """Yield what `selection` finds in pages from one consistent snapshot.
+
+        The pages get smaller where Elasticsearch cannot answer one of the wanted size. A missing
+        index has none.
+        """
+        try:
+            opened = await send(
+                lambda: self._index.client.open_point_in_time(
+                    index=self._index.name, keep_alive=PIT_KEEP_ALIVE, routing=selection.routing
+                ),
+                self._index.state,
+                self._index.max_retries,
+            )
+        except NotFoundError as error:
+            if is_missing_index(error):
+                return
+            raise
+        pit_id = opened["id"]
+        order = [*selection.order, {"_shard_doc": "asc"}]
+        after: list[Any] | None = None
+        try:
+            while True:
+                asked = size.messages
+                try:
+                    found = await self.search(
+                        selection,
+                        size,
+                        sort=order,
+                        track_total_hits=False,
+                        pit={"id": pit_id, "keep_alive": PIT_KEEP_ALIVE},
+                        search_after=after,
+                    )
+                except (ApiError, TransportError) as error:
+                    self.shrink_or_raise(size, error)
+                    continue
+                pit_id = found["pit_id"]
+                hits = found["hits"]["hits"]
+                if hits:
+                    yield hits
+                if len(hits) < asked:
+                    return
+                after = hits[-1]["sort"]
+        finally:
+            await self._close(pit_id)
+
+    def shrink_or_raise(self, size: PageSize, error: Exception) -> None:
+        """Make the next page smaller if its size is to blame for `error`; else raise that."""
+        if not size.to_blame:
+            raise error
+        LOGGER.warning("A page of %d messages failed: %s", size.messages, describe(error))
+        size.shrink()
+
+    async def _close(self, pit_id: str) -> None:
+        try:
+            await self._index.client.close_point_in_time(id=pit_id)
+        except Exception as error:  # noqa: BLE001  # what was read is right; it expires by itself
+            LOGGER.debug("A point in time could not be closed: %s", describe(error))

@@ -1,0 +1,107 @@
+"""Filters of messages: the clauses that all searches, counts and deletions share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch_chat_history._arguments import checked_session_id
+from elasticsearch_chat_history._documents import READABLE_TYPES
+from elasticsearch_chat_history._metadata import metadata_filters
+from elasticsearch_chat_history._queries import milliseconds_now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Clauses = list[dict[str, Any]]
+
+
+def session_filters(session_ids: object) -> Clauses:
+    """Return the clauses that find messages of these sessions; None finds those of all."""
+    ids = checked_session_ids(session_ids)
+    return [] if ids is None else [{"terms": {"session_id": ids}}]
+
+
+def prefix_filters(prefix: object) -> Clauses:
+    """Return the clauses that find messages of sessions whose id begins with `prefix`."""
+    if prefix is None:
+        return []
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix must be a str, but is a {type(prefix).__name__}")
+    # Not `checked_session_id`: no session has such an id, which is no mistake of a prefix.
+    return [{"prefix": {"session_id": prefix}}] if prefix else []
+
+
+def time_filters(
+    *, since: object = None, until: object = None, ttl: timedelta | None = None
+) -> Clauses:
+    """Return the clauses that find messages from `since` on, before `until`, within `ttl`."""
+    begin, end = checked_time("since", since), checked_time("until", until)
+    if ttl is not None:
+        oldest = milliseconds_now() - int(ttl.total_seconds() * 1000)
+        begin = oldest if begin is None else max(begin, oldest)
+    bounds = {"gte": begin, "lt": end}
+    given = {bound: time for bound, time in bounds.items() if time is not None}
+    return [{"range": {"created_at": {**given, "format": "epoch_millis"}}}] if given else []
+
+
+def message_filters(
+    *,
+    session_ids: Sequence[str] | None = None,
+    prefix: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    ttl: timedelta | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Clauses:
+    """Return the clauses of all filters that are given; none if none is."""
+    return [
+        *session_filters(session_ids),
+        *prefix_filters(prefix),
+        *time_filters(since=since, until=until, ttl=ttl),
+        *metadata_filters(metadata),
+    ]
+
+
+def checked_session_ids(session_ids: object) -> list[str] | None:
+    """Return the ids as a list, or None if it is None."""
+    if session_ids is None:
+        return None
+    # The characters of one id would be taken for many.
+    if isinstance(session_ids, (str, bytes)) or not isinstance(session_ids, Iterable):
+        raise TypeError(
+            f"session_ids must be a list of session ids, but is a {type(session_ids).__name__}"
+        )
+    return [checked_session_id(session_id) for session_id in session_ids]
+
+
+def checked_types(types: object) -> list[str] | None:
+    """Return the types of messages as a list, or None if it is None."""
+    if types is None:
+        return None
+    if isinstance(types, (str, bytes)) or not isinstance(types, Iterable):
+        raise TypeError(f"types must be a list of message types, but is a {type(types).__name__}")
+    listed = list(types)
+    for one in listed:
+        if one not in READABLE_TYPES:
+            known = ", ".join(sorted(READABLE_TYPES))
+            raise ValueError(f"types must be some of {known}, but one is {one!r:.100}")
+    if not listed:
+        raise ValueError("types must name at least one message type")
+    return listed
+
+
+def checked_time(name: str, time: object) -> int | None:
+    """Return a time as the milliseconds that `created_at` counts, or None if it is None."""
+    if time is None:
+        return None
+    if not isinstance(time, datetime):
+        raise TypeError(f"{name} must be a datetime.datetime, but is a {type(time).__name__}")
+    if time.utcoffset() is None:
+        raise ValueError(
+            f"{name} must say which time it is everywhere: add a time zone to {time.isoformat()}, "
+            "such as tzinfo=datetime.timezone.utc"
+        )
+    return math.ceil(time.timestamp() * 1000)

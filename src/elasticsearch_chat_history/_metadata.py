@@ -1,0 +1,115 @@
+"""The metadata of messages: what a `flattened` field holds, and how it is filtered.
+
+Such a field keeps each leaf as one exact term under its path:
+https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/flattened
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from elasticsearch_chat_history._arguments import MAX_TERM_BYTES, is_encodable
+
+# The `depth_limit` that the field has unless the mapping says otherwise.
+MAX_METADATA_DEPTH = 20
+
+
+def checked_metadata(metadata: object) -> dict[str, Any] | None:
+    """Return a copy of `metadata` if a `flattened` field can hold it; None if it is empty."""
+    if metadata is None:
+        return None
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a mapping, but is a {type(metadata).__name__}")
+    return _plain_mapping(metadata, path="", depth=1) or None
+
+
+def merged_metadata(
+    general: Mapping[str, Any] | None, special: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return both together; a key of `special` goes before the same key of `general`."""
+    return {**(general or {}), **(special or {})} or None
+
+
+def metadata_filters(metadata: object) -> list[dict[str, Any]]:
+    """Return the clauses that find messages with all of these keys and values.
+
+    A list means any of its values, None that there is no such key.
+
+    Raises:
+        TypeError: It is no mapping.
+        ValueError: A key or value is one that no message can have, or a list is empty.
+    """
+    checked = checked_metadata(metadata)
+    return [_clause(path, values) for path, values in _leaves(checked or {}, "metadata")]
+
+
+def _leaves(mapping: Mapping[str, Any], path: str) -> list[tuple[str, list[Any]]]:
+    leaves: list[tuple[str, list[Any]]] = []
+    for key, value in mapping.items():
+        below = f"{path}.{key}"
+        if isinstance(value, dict):
+            if not value:
+                raise ValueError(f"{below!r:.100} must have at least one value to look for")
+            leaves += _leaves(value, below)
+        else:
+            leaves.append((below, value if isinstance(value, list) else [value]))
+    return leaves
+
+
+def _clause(path: str, values: list[Any]) -> dict[str, Any]:
+    if not values:
+        raise ValueError(f"{path!r:.100} must have at least one value to look for")
+    if any(isinstance(value, (list, dict)) for value in values):
+        raise ValueError(f"{path!r:.100} must be a value or a list of values to look for")
+    clauses: list[dict[str, Any]] = []
+    terms = [_term(value) for value in values if value is not None]
+    if terms:
+        clauses.append({"terms": {path: terms}})
+    if None in values:
+        clauses.append({"bool": {"must_not": {"exists": {"field": path}}}})
+    return clauses[0] if len(clauses) == 1 else {"bool": {"should": clauses}}
+
+
+def _term(value: object) -> str:
+    # As the field keeps what a document has in this place: the text of the JSON.
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+# What is returned is a copy of plain dicts and lists: json writes no other mappings, and what the
+# caller does to the original later must not reach what was checked.
+def _plain_mapping(mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
+    if depth > MAX_METADATA_DEPTH:
+        raise ValueError(f"metadata must not be nested deeper than {MAX_METADATA_DEPTH} levels")
+    plain = {}
+    for key, value in mapping.items():
+        if not isinstance(key, str) or not key:
+            raise ValueError("metadata must have non-empty str keys only")
+        if "\0" in key or not is_encodable(key):
+            raise ValueError(
+                f"metadata key {key!r:.100} holds a character that Elasticsearch refuses"
+            )
+        plain[key] = _plain_value(value, f"{path}.{key}" if path else key, depth)
+    return plain
+
+
+def _plain_value(value: object, path: str, depth: int) -> Any:
+    if isinstance(value, Mapping):
+        return _plain_mapping(value, path, depth + 1)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        return [_plain_value(item, path, depth) for item in value]
+    if value is not None and not isinstance(value, (str, int, float, bool)):
+        raise ValueError(
+            f"metadata {path!r:.100} must be JSON, but holds a {type(value).__name__}"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"metadata {path!r:.100} must be JSON, but holds {value}")
+    if isinstance(value, str) and not is_encodable(value):
+        raise ValueError(f"metadata {path!r:.100} must be valid Unicode without lone surrogates")
+    if len(f"{path}\0{value}".encode()) > MAX_TERM_BYTES:
+        raise ValueError(
+            f"metadata {path!r:.100} is longer than {MAX_TERM_BYTES} bytes with its key"
+        )
+    return value

@@ -1,0 +1,86 @@
+"""The public stores, which make the public histories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elasticsearch_chat_history._async.search import AsyncMessageSearch
+from elasticsearch_chat_history._async.sessions import AsyncSessionDirectory
+from elasticsearch_chat_history._async.store import AsyncStoreBase
+from elasticsearch_chat_history._async.transfer import AsyncMessageTransfer
+from elasticsearch_chat_history._sync.search import MessageSearch
+from elasticsearch_chat_history._sync.sessions import SessionDirectory
+from elasticsearch_chat_history._sync.store import StoreBase
+from elasticsearch_chat_history._sync.transfer import MessageTransfer
+from elasticsearch_chat_history.chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    ElasticsearchChatMessageHistory,
+)
+
+
+class ElasticsearchChatStore(SessionDirectory, MessageSearch, MessageTransfer):  # noqa: D101
+    __doc__ = StoreBase.__doc__
+
+    def session(self, session_id: str, **options: Any) -> ElasticsearchChatMessageHistory:
+        """Return the history of one session, which shares this store's client.
+
+        The function itself is what `RunnableWithMessageHistory` takes.
+
+        Args:
+            session_id: The key of the session, up to 32,766 bytes of UTF-8.
+            options: Those of the store to replace for this history: `ensure_ascii`,
+                `history_size`, `ttl`, `refresh`, `max_retries`; and `metadata` to add to that of
+                the store.
+
+        Returns:
+            The history. Closing it leaves the client open.
+
+        Raises:
+            ValueError: An option or the id has an unusable value.
+            TypeError: It is of the wrong type, or there is no such option.
+            ChatHistoryError: The store was closed.
+
+        Example:
+            ```python
+            history = store.session("session-1", history_size=50, metadata={"user": "u1"})
+            history.add_messages([HumanMessage("Hello")])
+            ```
+        """
+        return ElasticsearchChatMessageHistory._of_store(
+            self, session_id, self._options.overridden(**options)
+        )
+
+
+class AsyncElasticsearchChatStore(  # noqa: D101
+    AsyncSessionDirectory, AsyncMessageSearch, AsyncMessageTransfer
+):
+    __doc__ = AsyncStoreBase.__doc__
+
+    def session(self, session_id: str, **options: Any) -> AsyncElasticsearchChatMessageHistory:
+        """Return the history of one session, which shares this store's client.
+
+        The function itself is what `RunnableWithMessageHistory` takes.
+
+        Args:
+            session_id: The key of the session, up to 32,766 bytes of UTF-8.
+            options: Those of the store to replace for this history: `ensure_ascii`,
+                `history_size`, `ttl`, `refresh`, `max_retries`; and `metadata` to add to that of
+                the store.
+
+        Returns:
+            The history. Closing it leaves the client open.
+
+        Raises:
+            ValueError: An option or the id has an unusable value.
+            TypeError: It is of the wrong type, or there is no such option.
+            ChatHistoryError: The store was closed.
+
+        Example:
+            ```python
+            history = store.session("session-1", history_size=50, metadata={"user": "u1"})
+            await history.aadd_messages([HumanMessage("Hello")])
+            ```
+        """
+        return AsyncElasticsearchChatMessageHistory._of_store(
+            self, session_id, self._options.overridden(**options)
+        )
