@@ -43,10 +43,13 @@ VERBS = frozenset(
         "clear",
         "close",
         "closing",
+        "delete",
         "get",
         "iter",
         "list",
+        "pop",
         "search",
+        "set",
         "sleep",
     }
 )

@@ -36,3 +36,15 @@ def recorded(client: Any) -> list[Request]:
 
     client.transport.perform_request = record
     return requests
+
+
+def failing(client: Any, endpoint: str, error: Exception) -> None:
+    """Make `client`, of either kind, raise `error` in place of a request to `endpoint`."""
+    perform_request = client.transport.perform_request
+
+    def fail(method: str, target: str, **details: Any) -> Any:
+        if urlsplit(target).path.endswith(f"/{endpoint}"):
+            raise error
+        return perform_request(method, target, **details)
+
+    client.transport.perform_request = fail

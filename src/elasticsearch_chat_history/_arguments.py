@@ -115,6 +115,21 @@ def checked_messages(messages: object) -> list[BaseMessage]:
     return listed
 
 
+def checked_message_ids(ids: object) -> list[str]:
+    """Return the ids of messages as a list."""
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        raise TypeError(f"ids must be a list of message ids, but is a {type(ids).__name__}")
+    listed = list(ids)
+    for one in listed:
+        if not isinstance(one, str):
+            raise TypeError(
+                f"ids must hold texts only, but one is a {type(one).__name__}: take the id of a "
+                "StoredMessage"
+            )
+    # One that cannot be sent is one that no message has.
+    return [one for one in listed if is_encodable(one)]
+
+
 def checked_embeddings(embeddings: object) -> Embeddings | None:
     """Return `embeddings` if it is None or a model of LangChain's."""
     if embeddings is None or isinstance(embeddings, Embeddings):

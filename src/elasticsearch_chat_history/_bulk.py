@@ -23,6 +23,12 @@ MAX_DOCUMENTS = 2_000
 MAX_BYTES = 4_000_000
 # What the answer must tell: the status of each document in its place, and why it failed.
 FILTER_PATH = "errors,items.create.status,items.create.error.type,items.create.error.reason"
+REMOVAL_FILTER_PATH = "items.delete.status,items.delete.error.type,items.delete.error.reason"
+# What to do about errors that our own options cause.
+HINTS = {
+    "routing_missing_exception": ": sessions of this index are routed, give routing=True",
+}
+STATUS_NOT_FOUND = 404
 STATUS_CONFLICT = 409
 STATUS_TOO_LARGE = 413
 STATUS_TOO_MANY = 429
@@ -50,6 +56,28 @@ def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = N
         action["routing"] = routing
     source = document.source(layout)
     return f"{_json({'create': action})}\n{_json(source)}\n".encode()
+
+
+def removal_line_of(hit: Mapping[str, Any]) -> bytes:
+    """Return the line of a bulk request that deletes the document of a search hit."""
+    action = {"_index": hit["_index"], "_id": hit["_id"]}
+    if "_routing" in hit:
+        action["routing"] = hit["_routing"]
+    return f"{_json({'delete': action})}\n".encode()
+
+
+def removals_in(answer: Mapping[str, Any], *, sent_before: bool) -> list[bool | Failure]:
+    """Return for each document whether this call has removed it, or why it is still there.
+
+    Args:
+        answer: Elasticsearch's answer.
+        sent_before: Whether the answer to an earlier attempt was lost: then that one may have
+            removed what is gone.
+    """
+    return [
+        _failure_of(item["delete"]) or item["delete"]["status"] != STATUS_NOT_FOUND or sent_before
+        for item in answer["items"]
+    ]
 
 
 def failures_in(answer: Mapping[str, Any], count: int) -> list[Failure | None]:
@@ -86,7 +114,7 @@ def _failure_of(item: Mapping[str, Any]) -> Failure | None:
     if error is None or item["status"] == STATUS_CONFLICT:
         return None
     return Failure(
-        describe_answer(error, item["status"]),
+        describe_answer(error, item["status"]) + HINTS.get(error["type"], ""),
         retriable=item["status"] in RETRIABLE_STATUSES,
         overload=item["status"] == STATUS_TOO_MANY,
         unprepared=index_is_unprepared(error),

@@ -47,11 +47,16 @@ class Document:
     metadata: Mapping[str, Any] | None
     vector: Sequence[float] | None = None
 
+    @property
+    def time(self) -> int:
+        """The time of the message in milliseconds, as `created_at` holds it."""
+        return self.seq // 1000
+
     def source(self, layout: IndexLayout) -> dict[str, Any]:
         """Return the document's body, as far as the index has fields for it."""
         body: dict[str, Any] = {
             "session_id": self.session_id,
-            "created_at": self.seq // 1000,
+            "created_at": self.time,
             "history": self.history,
         }
         if layout.complete:

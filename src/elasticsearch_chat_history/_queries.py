@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from elasticsearch_chat_history._documents import Document
+
 # `index.max_result_window` of an index unless its operator changed it.
 MAX_HITS = 10_000
 # Enough for most sessions to be read in one request, and some hundred kilobytes as a rule.
@@ -66,6 +68,26 @@ def session_query(
     if since is not None:
         filters.append({"range": {"created_at": {"gte": since, "format": "epoch_millis"}}})
     return {"bool": {"filter": filters}}
+
+
+def ids_query(session_id: str, ids: Sequence[str]) -> dict[str, Any]:
+    """Return the query that finds those messages of a session that have these ids."""
+    return {"bool": {"filter": [{"term": {"session_id": session_id}}, {"ids": {"values": ids}}]}}
+
+
+def older_query(session_id: str, documents: Sequence[Document]) -> dict[str, Any]:
+    """Return the query that finds the messages of a session that come before `documents`."""
+    first = documents[0]
+    # Those without seq are ordered by their time, which the first of the new ones may share.
+    same_time = [document.id for document in documents if document.time == first.time]
+    without_seq = {
+        "filter": [{"range": {"created_at": {"lte": first.time, "format": "epoch_millis"}}}],
+        "must_not": [{"exists": {"field": "seq"}}, {"ids": {"values": same_time}}],
+    }
+    before = [{"range": {"seq": {"lt": first.seq}}}, {"bool": without_seq}]
+    return {
+        "bool": {"filter": [{"term": {"session_id": session_id}}, {"bool": {"should": before}}]}
+    }
 
 
 def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:

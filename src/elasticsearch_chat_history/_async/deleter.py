@@ -29,7 +29,7 @@ async def delete_matching(
     """
     deleted = 0
     try:
-        await _refresh(index)
+        await index.refresh()
         while True:
             answer = await _delete(index, query, routing=routing)
             deleted += int(answer["deleted"])
@@ -62,15 +62,3 @@ async def _delete(index: AsyncChatIndex, query: dict[str, Any], *, routing: str 
         return await send(
             lambda: index.client.delete_by_query(**where), index.state, index.max_retries
         )
-
-
-async def _refresh(index: AsyncChatIndex) -> None:
-    try:
-        await send(
-            lambda: index.client.indices.refresh(index=index.name),
-            index.state,
-            index.max_retries,
-        )
-    except AuthorizationException:
-        # Without the maintenance privilege what is not yet visible stays until the next time.
-        return

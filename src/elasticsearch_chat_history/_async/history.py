@@ -14,8 +14,6 @@ from elasticsearch_chat_history._arguments import (
     checked_limit,
     checked_messages,
 )
-from elasticsearch_chat_history._async.deleter import delete_matching
-from elasticsearch_chat_history._async.reader import AsyncSessionReader
 from elasticsearch_chat_history._async.session_editing import AsyncSessionEditing
 from elasticsearch_chat_history._async.session_search import AsyncSessionSearch
 from elasticsearch_chat_history._clock import CLOCK
@@ -24,8 +22,6 @@ from elasticsearch_chat_history._metadata import checked_metadata, merged_metada
 from elasticsearch_chat_history._queries import (
     MAX_HITS,
     PAGE_SIZE,
-    STORED_MESSAGE_FIELDS,
-    session_query,
 )
 from elasticsearch_chat_history._reporting import logged
 from elasticsearch_chat_history._results import StoredMessage
@@ -192,30 +188,8 @@ class AsyncChatSession(AsyncSessionEditing, AsyncSessionSearch):
         with logged("Could not add message to Elasticsearch"):
             await self._writer.store(documents)
 
-    async def aclear(self) -> None:
-        """Remove all messages of the session, also those that `ttl` or `history_size` hide.
-
-        Raises:
-            ApiError: Elasticsearch refused.
-            TransportError: Elasticsearch could not be reached.
-
-        Example:
-            ```python
-            await history.aclear()
-            ```
-        """
-        index = self._open_index()
-        with logged("Could not clear session memory in Elasticsearch"):
-            await delete_matching(
-                index,
-                session_query(self.session_id),
-                routing=index.routing_of(self.session_id),
-            )
-
     async def _stored_messages(self, size: int) -> AsyncGenerator[StoredMessage, None]:
-        reader = AsyncSessionReader(
-            self._chat_index, self.session_id, self._options.ttl, fields=STORED_MESSAGE_FIELDS
-        )
+        reader = self._reader_of_stored()
         with logged("Could not retrieve messages from Elasticsearch"):
             async with aclosing(reader.each(size)) as pages:
                 async for hits in pages:

@@ -15,7 +15,7 @@ from elasticsearch_chat_history._mapping import (
     MappingReport,
     report_on,
 )
-from elasticsearch_chat_history._queries import routing_of
+from elasticsearch_chat_history._queries import is_missing_index, routing_of
 from elasticsearch_chat_history._reporting import LOGGER
 from elasticsearch_chat_history._shared import (
     cluster_of,
@@ -81,6 +81,21 @@ class AsyncChatIndex:
         if forget_layout(self._key, stale):
             LOGGER.warning("Index %r has changed or vanished; it is prepared again.", self.name)
         return await self.prepare()
+
+    async def refresh(self) -> None:
+        """Make all that was written visible to searches, if there is an index, and if we may."""
+        try:
+            await send(
+                lambda: self.client.indices.refresh(index=self.name),
+                self.state,
+                self.max_retries,
+            )
+        except AuthorizationException:
+            # Without the maintenance privilege it becomes visible with the next refresh.
+            LOGGER.debug("Index %r may not be refreshed.", self.name)
+        except NotFoundError as error:
+            if not is_missing_index(error):
+                raise
 
     async def _check_or_create(self) -> IndexLayout:
         properties = self._definition.properties

@@ -16,6 +16,7 @@ from elasticsearch_chat_history._async.store import AsyncStoreBase
 from elasticsearch_chat_history._async.writer import AsyncWriter
 from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._options import DEFAULT_MAX_RETRIES, SessionOptions
+from elasticsearch_chat_history._queries import STORED_MESSAGE_FIELDS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -172,3 +173,9 @@ class AsyncSessionBase:
             raise ChatHistoryError(f"{self!r} was closed; make a new one to go on.")
         self._store._open_index()
         return self._chat_index
+
+    def _reader_of_stored(self) -> AsyncSessionReader:
+        """Return a reader of all that a `StoredMessage` tells."""
+        return AsyncSessionReader(
+            self._chat_index, self.session_id, self._options.ttl, fields=STORED_MESSAGE_FIELDS
+        )
