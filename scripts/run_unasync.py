@@ -44,6 +44,7 @@ VERBS = frozenset(
         "close",
         "closing",
         "delete",
+        "fork",
         "get",
         "iter",
         "list",

@@ -12,7 +12,9 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
+    AsyncElasticsearchChatStore,
     ElasticsearchChatMessageHistory,
+    ElasticsearchChatStore,
 )
 from tests.messages import numbered, texts
 
@@ -64,6 +66,18 @@ async def test_a_chain_remembers_over_the_asynchronous_class(
     for question in "ab":
         await remembering.ainvoke({"question": question}, config)
     assert texts(await history_of(session_id).aget_messages()) == CONVERSATION
+
+
+@deprecated
+async def test_a_chain_takes_the_method_of_a_store(
+    shared_index: str, session_id: str, client: Elasticsearch, async_client: AsyncElasticsearch
+) -> None:
+    store = ElasticsearchChatStore(shared_index, client=client)
+    async_store = AsyncElasticsearchChatStore(shared_index, client=async_client)
+    config: Any = {"configurable": {"session_id": session_id}}
+    chain(store.session).invoke({"question": "a"}, config)
+    await chain(async_store.session).ainvoke({"question": "b"}, config)
+    assert texts(store.session(session_id).messages) == CONVERSATION
 
 
 async def test_the_inherited_asynchronous_methods_of_the_synchronous_class_work(

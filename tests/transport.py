@@ -38,13 +38,24 @@ def recorded(client: Any) -> list[Request]:
     return requests
 
 
-def failing(client: Any, endpoint: str, error: Exception) -> None:
-    """Make `client`, of either kind, raise `error` in place of a request to `endpoint`."""
+def failing(client: Any, endpoint: str, error: Exception, *, after: int = 0) -> None:
+    """Make `client`, of either kind, raise `error` in place of requests to `endpoint`.
+
+    Args:
+        client: The client.
+        endpoint: The last part of their path.
+        error: What is raised.
+        after: How many of them pass before.
+    """
     perform_request = client.transport.perform_request
+    passed = 0
 
     def fail(method: str, target: str, **details: Any) -> Any:
+        nonlocal passed
         if urlsplit(target).path.endswith(f"/{endpoint}"):
-            raise error
+            if passed == after:
+                raise error
+            passed += 1
         return perform_request(method, target, **details)
 
     client.transport.perform_request = fail

@@ -46,11 +46,12 @@ class Document:
     type: str
     metadata: Mapping[str, Any] | None
     vector: Sequence[float] | None = None
+    created_at: int | None = None
 
     @property
     def time(self) -> int:
-        """The time of the message in milliseconds, as `created_at` holds it."""
-        return self.seq // 1000
+        """The time of the message in milliseconds; that of `seq` unless it has one of its own."""
+        return self.seq // 1000 if self.created_at is None else self.created_at
 
     def source(self, layout: IndexLayout) -> dict[str, Any]:
         """Return the document's body, as far as the index has fields for it."""
@@ -98,6 +99,27 @@ def documents_of(
         )
         for position, (message, seq) in enumerate(zip(messages, seqs, strict=True))
     ]
+
+
+def copy_of(hit: Mapping[str, Any], seq: int, session_id: str) -> Document:
+    """Return a document that has all of a hit's but its id, for another session.
+
+    Raises:
+        UnreadableMessageError: The document does not hold a message.
+    """
+    source = hit["_source"]
+    message = message_of(hit, source["session_id"])
+    return Document(
+        id=time_ordered_id(seq),
+        session_id=session_id,
+        seq=seq,
+        history=source["history"],
+        content=_storable(message.text),
+        type=_storable(message.type),
+        metadata=source.get("metadata"),
+        vector=source.get(VECTOR),
+        created_at=int(hit["sort"][0]),
+    )
 
 
 def time_ordered_id(seq: int) -> str:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError
 
+from elasticsearch_chat_history._mapping import VECTOR
+from elasticsearch_chat_history._sequence import seq_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
@@ -25,6 +28,7 @@ PIT_KEEP_ALIVE = "5m"
 MESSAGE_FIELDS = ("history",)
 # A routing value goes into the address of a request, whose length is limited.
 MAX_ROUTING_LENGTH = 512
+COPIED_FIELDS = ("history", "session_id", "metadata", VECTOR)
 STORED_MESSAGE_FIELDS = ("history", "session_id", "metadata")
 
 
@@ -129,9 +133,8 @@ def latest_seq(hits: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def _seq_of(hit: Mapping[str, Any]) -> int:
-    created_at, seq, *_ = hit["sort"]
-    # A missing seq comes back as the smallest long.
-    return int(seq) if seq is not None and seq > 0 else int(created_at) * 1000
+    seq = seq_of(hit)
+    return int(hit["sort"][0]) * 1000 if seq is None else seq
 
 
 def routing_of(session_id: str) -> str:

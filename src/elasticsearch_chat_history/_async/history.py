@@ -14,7 +14,7 @@ from elasticsearch_chat_history._arguments import (
     checked_limit,
     checked_messages,
 )
-from elasticsearch_chat_history._async.session_editing import AsyncSessionEditing
+from elasticsearch_chat_history._async.session_forking import AsyncSessionForking
 from elasticsearch_chat_history._async.session_search import AsyncSessionSearch
 from elasticsearch_chat_history._clock import CLOCK
 from elasticsearch_chat_history._documents import documents_of, message_of, stored_message_of
@@ -28,7 +28,7 @@ from elasticsearch_chat_history._results import StoredMessage
 from elasticsearch_chat_history._window import without_leading_orphans
 
 
-class AsyncChatSession(AsyncSessionEditing, AsyncSessionSearch):
+class AsyncChatSession(AsyncSessionForking, AsyncSessionSearch):
     """What a history does with its messages."""
 
     async def create_if_missing(self) -> None:

@@ -67,8 +67,9 @@ class AsyncPages:
                 is_retriable(error) and not (self._index.state.reached and page_size.blame(error))
             ),
         )
-        page_size.learn(found["hits"]["hits"])
-        self._index.state.message_bytes[self._index.name] = page_size.message_bytes
+        if "history" in selection.fields:
+            page_size.learn(found["hits"]["hits"])
+            self._index.state.message_bytes[self._index.name] = page_size.message_bytes
         return found
 
     async def each(self, selection: Selection, size: PageSize) -> AsyncGenerator[list[Hit], None]:

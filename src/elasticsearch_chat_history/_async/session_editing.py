@@ -1,4 +1,4 @@
-"""Changing a session: messages taken away, replaced, copied to another."""
+"""Changing a session: messages taken away, replaced, all removed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from elasticsearch_chat_history._async.remover import remove
 from elasticsearch_chat_history._async.session import AsyncSessionBase
 from elasticsearch_chat_history._clock import CLOCK
 from elasticsearch_chat_history._documents import documents_of, stored_message_of
-from elasticsearch_chat_history._errors import MessagesNotStoredError, UnreadableMessageError
+from elasticsearch_chat_history._errors import (
+    MessagesNotStoredError,
+    UnreadableMessageError,
+)
 from elasticsearch_chat_history._queries import (
     Selection,
     ids_query,
@@ -33,7 +36,7 @@ from elasticsearch_chat_history._results import StoredMessage
 
 
 class AsyncSessionEditing(AsyncSessionBase):
-    """Changing a session: messages taken away, replaced, copied to another."""
+    """Changing a session: messages taken away, replaced, all removed."""
 
     async def apop_messages(self, n: int = 1) -> list[StoredMessage]:
         """Remove the last messages of the session, for example a turn to be tried again.

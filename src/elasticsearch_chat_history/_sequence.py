@@ -1,0 +1,59 @@
+"""Giving `seq` to messages that upstream wrote without one, in the order they have already.
+
+The order is `created_at`, then `seq` with those that have none first, then the order of writing.
+So the messages of one millisecond without `seq`, a run, get values below those of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+Hit = Mapping[str, Any]
+
+
+def seqs_of_run(time: int, count: int, next_seq: int | None = None) -> range:
+    """Return the values for the `count` messages of a run.
+
+    Args:
+        time: Their time in milliseconds.
+        count: How many they are. More than 1,000 get values beyond their millisecond.
+        next_seq: The smallest value that a message of that millisecond has already.
+    """
+    start = time * 1000
+    if next_seq is not None:
+        start = min(start, next_seq - count)
+    return range(start, start + count)
+
+
+def seq_of(hit: Hit) -> int | None:
+    """Return the `seq` of a hit that is sorted by our order; None where it has none."""
+    seq = hit["sort"][1]
+    # A missing one comes back as the smallest long.
+    return int(seq) if seq is not None and seq > 0 else None
+
+
+class SequenceFiller:
+    """Completes hits that come oldest first, in pages; the last run waits for what follows."""
+
+    def __init__(self) -> None:
+        self._time = 0
+        self._run: list[Hit] = []
+
+    def completed(self, hits: Iterable[Hit]) -> Iterator[tuple[Hit, int]]:
+        """Yield the hits of a page whose `seq` is certain, each with it."""
+        for hit in hits:
+            time, seq = int(hit["sort"][0]), seq_of(hit)
+            if time != self._time:
+                yield from self.rest()
+                self._time = time
+            if seq is None:
+                self._run.append(hit)
+            else:
+                yield from self.rest(seq)
+                yield hit, seq
+
+    def rest(self, next_seq: int | None = None) -> Iterator[tuple[Hit, int]]:
+        """Yield the hits that still wait, each with its `seq`."""
+        run, self._run = self._run, []
+        yield from zip(run, seqs_of_run(self._time, len(run), next_seq), strict=True)
