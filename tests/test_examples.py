@@ -94,7 +94,10 @@ def adapt(index: str, address: dict[str, Any], client_arguments: dict[str, Any])
 
 
 @pytest.mark.parametrize("code", README_EXAMPLES)
-def test_readme_example_runs(code: str, adapt: Adapt) -> None:
+def test_readme_example_runs(
+    code: str, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     exec(compiled(adapt(code), "README.md"), {"__name__": "__main__"})  # noqa: S102  # ours
 
 
