@@ -45,6 +45,7 @@ VERBS = frozenset(
         "closing",
         "delete",
         "fork",
+        "embed",
         "get",
         "iter",
         "list",

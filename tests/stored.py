@@ -67,6 +67,21 @@ def sources(admin: Elasticsearch, index: str, session_id: str) -> list[dict[str,
     return [hit["_source"] for hit in answer["hits"]["hits"]]
 
 
+def vectors(admin: Elasticsearch, index: str, session_id: str) -> list[list[float] | None]:
+    """Return the vectors of a session's messages in their order, None where there is none."""
+    answer = admin.search(
+        index=index,
+        query={"term": {"session_id": session_id}},
+        sort=["created_at", "seq"],
+        fields=[{"field": "embedding"}],
+        source=False,
+        size=10_000,
+    )
+    found = [hit.get("fields", {}).get("embedding") for hit in answer["hits"]["hits"]]
+    # A server that keeps a vector by its direction and length returns it with an error in the end.
+    return [vector and [round(number, 3) for number in vector] for vector in found]
+
+
 def count(admin: Elasticsearch, index: str, session_id: str | None = None) -> int:
     """Return how many documents there are, refreshed or not; none where there is no index."""
     admin.options(ignore_status=404).indices.refresh(index=index)

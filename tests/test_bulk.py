@@ -71,11 +71,20 @@ def test_each_failure_stands_in_its_place() -> None:
     assert rejected is not None
     assert unavailable is not None
     assert vanished is not None
-    assert (refused.retriable, refused.unprepared) == (False, False)
+    assert (refused.retriable, refused.unprepared, refused.refused) == (False, False, True)
     assert refused.reason == "document_parsing_exception (400)"
     assert (rejected.retriable, rejected.overload) == (True, True)
     assert (unavailable.retriable, unavailable.overload) == (True, False)
     assert (vanished.retriable, vanished.unprepared) == (False, True)
+    assert not any(failure.refused for failure in (rejected, unavailable, vanished))
+
+
+def test_an_index_that_lacks_fields_is_not_the_fault_of_the_document() -> None:
+    reason = f"Can't find dynamic template for dynamic template name [{GUARD}]"
+    answer = {"errors": True, "items": [item(400, "document_parsing_exception", reason)]}
+    (failure,) = failures_in(answer, 1)
+    assert failure is not None
+    assert (failure.unprepared, failure.refused) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,13 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 from langchain_core.messages import HumanMessage
 
-from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    AsyncElasticsearchChatStore,
+)
 from tests.concurrency import async_until
 from tests.gate import AsyncGate
+from tests.models import AsyncHeldModel
 
 
 @pytest.fixture
@@ -101,6 +105,22 @@ async def test_a_leader_to_be_that_is_cancelled_in_the_same_moment_hands_on(
     gate.open()
     await asyncio.wait_for(follower, 30)
     assert "follower" in await contents(history)
+
+
+async def test_who_is_cancelled_while_a_model_thinks_stores_nothing(
+    index: str, async_client: AsyncElasticsearch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = AsyncHeldModel()
+    store = AsyncElasticsearchChatStore(index, client=async_client, embeddings=model)
+    history = store.session("s")
+    cancelled = add(history, "cancelled")
+    await async_until(lambda: len(model.calls) == 1)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    await history.aadd_message(HumanMessage("next"))
+    assert await contents(history) == ["next"]
+    assert caplog.records == []
 
 
 async def test_a_storm_of_cancellations_leaves_the_queue_in_order(

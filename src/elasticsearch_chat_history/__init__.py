@@ -18,6 +18,10 @@ from elasticsearch_chat_history.chat_history import (
     AsyncElasticsearchChatMessageHistory,
     ElasticsearchChatMessageHistory,
 )
+from elasticsearch_chat_history.chat_retriever import (
+    AsyncElasticsearchChatRetriever,
+    ElasticsearchChatRetriever,
+)
 from elasticsearch_chat_history.chat_store import (
     AsyncElasticsearchChatStore,
     ElasticsearchChatStore,
@@ -25,9 +29,11 @@ from elasticsearch_chat_history.chat_store import (
 
 __all__ = [
     "AsyncElasticsearchChatMessageHistory",
+    "AsyncElasticsearchChatRetriever",
     "AsyncElasticsearchChatStore",
     "ChatHistoryError",
     "ElasticsearchChatMessageHistory",
+    "ElasticsearchChatRetriever",
     "ElasticsearchChatStore",
     "Highlight",
     "IndexMappingError",

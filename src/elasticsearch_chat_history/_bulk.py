@@ -28,6 +28,7 @@ REMOVAL_FILTER_PATH = "items.delete.status,items.delete.error.type,items.delete.
 HINTS = {
     "routing_missing_exception": ": sessions of this index are routed, give routing=True",
 }
+STATUS_BAD_REQUEST = 400
 STATUS_NOT_FOUND = 404
 STATUS_CONFLICT = 409
 STATUS_TOO_LARGE = 413
@@ -36,12 +37,23 @@ STATUS_TOO_MANY = 429
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a document is not stored."""
+    """Why a document is not stored.
+
+    Attributes:
+        reason: The kind of the failure, without anything of the document.
+        retriable: Whether the same request may succeed later.
+        overload: Whether the server had no room for it.
+        unprepared: Whether the index has vanished, or lacks fields.
+        refused: Whether it is the document itself that Elasticsearch does not take.
+        shut_out: Whether the server did not accept the credentials.
+        cause: The client's error, where the request failed as a whole.
+    """
 
     reason: str
     retriable: bool = False
     overload: bool = False
     unprepared: bool = False
+    refused: bool = False
     shut_out: bool = False
     cause: Exception | None = None
 
@@ -113,11 +125,13 @@ def _failure_of(item: Mapping[str, Any]) -> Failure | None:
     # The id was chosen for this document alone: if it exists, an earlier attempt has stored it.
     if error is None or item["status"] == STATUS_CONFLICT:
         return None
+    unprepared = index_is_unprepared(error)
     return Failure(
         describe_answer(error, item["status"]) + HINTS.get(error["type"], ""),
         retriable=item["status"] in RETRIABLE_STATUSES,
         overload=item["status"] == STATUS_TOO_MANY,
-        unprepared=index_is_unprepared(error),
+        unprepared=unprepared,
+        refused=item["status"] == STATUS_BAD_REQUEST and not unprepared,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from elasticsearch_chat_history._async.search import AsyncMessageSearch
@@ -15,6 +16,10 @@ from elasticsearch_chat_history._sync.transfer import MessageTransfer
 from elasticsearch_chat_history.chat_history import (
     AsyncElasticsearchChatMessageHistory,
     ElasticsearchChatMessageHistory,
+)
+from elasticsearch_chat_history.chat_retriever import (
+    AsyncElasticsearchChatRetriever,
+    ElasticsearchChatRetriever,
 )
 
 
@@ -50,6 +55,33 @@ class ElasticsearchChatStore(SessionDirectory, MessageSearch, MessageTransfer): 
             self, session_id, self._options.overridden(**options)
         )
 
+    def as_retriever(
+        self, *, metadata: Mapping[str, Any] | None = None, **options: Any
+    ) -> ElasticsearchChatRetriever:
+        """Return a LangChain retriever that finds messages of this store.
+
+        Args:
+            metadata: The keys and values that messages must have.
+            options: Other options of `search()` to search with: `session_id`, `types`, `since`,
+                `until`, `limit`, `per_session`, `operator`, `fuzzy`, `mode`. Each can be given
+                again with a query, as in `invoke(query, limit=3)`.
+
+        Returns:
+            The retriever. Its `ainvoke()` runs in a thread.
+
+        Raises:
+            ValueError: An option has an unusable value, or there is no such option.
+            TypeError: An option is of the wrong type.
+
+        Example:
+            ```python
+            retriever = store.as_retriever(session_id="s", limit=3)
+            for document in retriever.invoke("hello"):
+                print(document.page_content)
+            ```
+        """
+        return ElasticsearchChatRetriever(store=self, message_metadata=metadata, **options)
+
 
 class AsyncElasticsearchChatStore(  # noqa: D101
     AsyncSessionDirectory, AsyncMessageSearch, AsyncMessageTransfer
@@ -84,3 +116,30 @@ class AsyncElasticsearchChatStore(  # noqa: D101
         return AsyncElasticsearchChatMessageHistory._of_store(
             self, session_id, self._options.overridden(**options)
         )
+
+    def as_retriever(
+        self, *, metadata: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncElasticsearchChatRetriever:
+        """Return a LangChain retriever that finds messages of this store.
+
+        Args:
+            metadata: The keys and values that messages must have.
+            options: Other options of `asearch()` to search with: `session_id`, `types`, `since`,
+                `until`, `limit`, `per_session`, `operator`, `fuzzy`, `mode`. Each can be given
+                again with a query, as in `ainvoke(query, limit=3)`.
+
+        Returns:
+            The retriever. Its `invoke()` raises `NotImplementedError`.
+
+        Raises:
+            ValueError: An option has an unusable value, or there is no such option.
+            TypeError: An option is of the wrong type.
+
+        Example:
+            ```python
+            retriever = store.as_retriever(session_id="s", limit=3)
+            for document in await retriever.ainvoke("hello"):
+                print(document.page_content)
+            ```
+        """
+        return AsyncElasticsearchChatRetriever(store=self, message_metadata=metadata, **options)

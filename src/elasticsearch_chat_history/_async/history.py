@@ -14,6 +14,7 @@ from elasticsearch_chat_history._arguments import (
     checked_limit,
     checked_messages,
 )
+from elasticsearch_chat_history._async.embedding import with_vectors
 from elasticsearch_chat_history._async.session_forking import AsyncSessionForking
 from elasticsearch_chat_history._async.session_search import AsyncSessionSearch
 from elasticsearch_chat_history._clock import CLOCK
@@ -145,6 +146,8 @@ class AsyncChatSession(AsyncSessionForking, AsyncSessionSearch):
         than 2,000 messages or 4 MB take several. When it returns, all are stored, and with
         `refresh=True` visible. Each has its id before the first attempt, so that no retry stores
         it twice. See https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
+        A history of a store with `embeddings` first asks the model for a vector of each text, and
+        where it fails, or the index does not take the vector, stores the message without one.
 
         Args:
             messages: The messages; an empty list sends nothing.
@@ -186,7 +189,9 @@ class AsyncChatSession(AsyncSessionForking, AsyncSessionSearch):
             idempotency_key=key,
         )
         with logged("Could not add message to Elasticsearch"):
-            await self._writer.store(documents)
+            # The order is settled by now, and the flush that others wait for has not begun.
+            embedded = await with_vectors(documents, self._embeddings, self._chat_index)
+            await self._writer.store(embedded)
 
     async def _stored_messages(self, size: int) -> AsyncGenerator[StoredMessage, None]:
         reader = self._reader_of_stored()

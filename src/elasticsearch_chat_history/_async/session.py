@@ -129,6 +129,7 @@ class AsyncSessionBase:
         self._store = store
         self._owns_store = owns_store
         self._options = options
+        self._embeddings = store._embeddings
         self._closed = False
         self.index = store.index
         self.session_id = session_id

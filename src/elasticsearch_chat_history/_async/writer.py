@@ -16,7 +16,9 @@ from elasticsearch_chat_history._bulk import (
 from elasticsearch_chat_history._compat import AsyncSignal, asleep
 from elasticsearch_chat_history._errors import MessagesNotStoredError
 from elasticsearch_chat_history._flush_queue import Batch, FlushQueue, PendingWrite
+from elasticsearch_chat_history._reporting import LOGGER
 from elasticsearch_chat_history._retries import RetryBudget
+from elasticsearch_chat_history._vectors import refused_with_vector, without_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,15 +55,34 @@ class AsyncWriter:
         budget = RetryBudget(self._index.max_retries)
         layout = await self._index.prepare()
         failures = await self._write(documents, range(len(documents)), layout, budget)
-        while any(failure.unprepared for failure in failures.values()):
-            delay = budget.delay(reached=True)
-            if delay is None:
+        bare: set[int] = set()
+        while failures:
+            positions = refused_with_vector(documents, failures, layout)
+            if positions:
+                # Most likely because of it: better found by its words only than not stored.
+                documents = without_vectors(documents, positions)
+                bare.update(positions)
+            elif any(failure.unprepared for failure in failures.values()):
+                delay = budget.delay(reached=True)
+                if delay is None:
+                    break
+                await asleep(delay)
+                layout = await self._index.prepare_again(layout)
+                positions = list(failures)
+            else:
                 break
-            await asleep(delay)
-            layout = await self._index.prepare_again(layout)
-            failures = await self._write(documents, list(failures), layout, budget)
+            for position in positions:
+                del failures[position]
+            failures.update(await self._write(documents, positions, layout, budget))
+        if stored_bare := bare - failures.keys():
+            LOGGER.warning(
+                "Index %r does not take the vectors of %d messages: they are stored without. "
+                "Use the embedding model that the other vectors of the index are from.",
+                self._index.name,
+                len(stored_bare),
+            )
         if failures:
-            raise self._error(documents, failures)
+            raise self._error(documents, dict(sorted(failures.items())))
 
     async def _write(
         self,

@@ -1,0 +1,132 @@
+"""The vectors of messages: which texts have one, and which of a model's an index can hold."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from elasticsearch_chat_history._reporting import LOGGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from elasticsearch_chat_history._bulk import Failure
+    from elasticsearch_chat_history._documents import Document
+    from elasticsearch_chat_history._mapping import IndexLayout
+
+Vector = list[float]
+
+# How many texts a model is asked about at once. Models that bear fewer divide them further.
+EMBEDDED_AT_ONCE = 128
+# Of a `dense_vector`: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/dense-vector
+MAX_DIMENSIONS = 4_096
+# Elasticsearch divides a vector by its length, which it computes with 32-bit floats: the square
+# must be within what these can hold.
+LEAST_SQUARE, GREATEST_SQUARE = 1.2e-38, 3.4e38
+
+
+class UnusableVectorError(ValueError):
+    """A model's answer is none that can be stored; the text says why, and quotes nothing."""
+
+
+class VectorProblems:
+    """Counts what went wrong for the texts of one call, for the one line that tells of it."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def note(self, error: Exception, texts: int) -> None:
+        """Note why so many texts have no vector."""
+        # The text of a foreign error may quote a message, so only its kind is told.
+        known = isinstance(error, UnusableVectorError)
+        self._counts[str(error) if known else type(error).__name__] += texts
+
+    def log(self, texts: int) -> None:
+        """Write the line if anything was noted.
+
+        Args:
+            texts: How many texts the model was asked about.
+        """
+        if self._counts:
+            LOGGER.warning(
+                "%d of %d messages get no vector from the embedding model: %s.",
+                self._counts.total(),
+                texts,
+                "; ".join(f"{reason} ({count})" for reason, count in self._counts.most_common()),
+            )
+
+
+def positions_to_embed(texts: Sequence[str]) -> list[int]:
+    """Return the positions of the texts that have a meaning to find."""
+    return [position for position, text in enumerate(texts) if text.strip()]
+
+
+def batches_of(positions: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield the positions in parts, each for one call of a model."""
+    for start in range(0, len(positions), EMBEDDED_AT_ONCE):
+        yield positions[start : start + EMBEDDED_AT_ONCE]
+
+
+def checked_answer(answer: Any, texts: int) -> list[Any]:
+    """Return what a model answered for `texts` texts as a list of their vectors, unchecked yet.
+
+    Raises:
+        UnusableVectorError: They cannot be told apart, as there are more or fewer.
+    """
+    vectors = list(answer)
+    if len(vectors) != texts:
+        raise UnusableVectorError(f"its answer to {texts} texts has {len(vectors)} vectors")
+    return vectors
+
+
+def checked_vector(vector: Any) -> Vector:
+    """Return a vector as plain floats, if an index with cosine similarity takes it.
+
+    Raises:
+        UnusableVectorError: It does not.
+    """
+    try:
+        # An array takes whatever counts as a number, such as those of numpy, but no text.
+        numbers = array("d", iter(vector)).tolist()
+    except Exception as error:  # the vector is foreign, so anything may fail
+        raise UnusableVectorError("a vector that is not a list of numbers") from error
+    if not 0 < len(numbers) <= MAX_DIMENSIONS:
+        raise UnusableVectorError(
+            f"a vector of {len(numbers)} dimensions, where 1 to {MAX_DIMENSIONS} can be stored"
+        )
+    # Also false for what is infinite or not a number.
+    if not LEAST_SQUARE <= sum(number * number for number in numbers) <= GREATEST_SQUARE:
+        raise UnusableVectorError("a vector that is zero or not finite")
+    return numbers
+
+
+def with_each(documents: Sequence[Document], vectors: Mapping[int, Vector]) -> list[Document]:
+    """Return the documents, those at the positions of `vectors` with their vector."""
+    return [
+        replace(document, vector=vectors[position]) if position in vectors else document
+        for position, document in enumerate(documents)
+    ]
+
+
+def refused_with_vector(
+    documents: Sequence[Document], failures: Mapping[int, Failure], layout: IndexLayout
+) -> list[int]:
+    """Return the positions of the documents that may be taken without their vector."""
+    if not layout.vectors:
+        return []
+    return [
+        position
+        for position, failure in failures.items()
+        if failure.refused and documents[position].vector is not None
+    ]
+
+
+def without_vectors(documents: Sequence[Document], positions: Sequence[int]) -> list[Document]:
+    """Return the documents, those at these positions without their vector."""
+    bare = list(documents)
+    for position in positions:
+        bare[position] = replace(bare[position], vector=None)
+    return bare
