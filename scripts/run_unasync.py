@@ -43,6 +43,7 @@ VERBS = frozenset(
         "clear",
         "close",
         "closing",
+        "embed",
         "get",
         "iter",
         "list",
