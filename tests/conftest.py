@@ -15,7 +15,7 @@ from local_elasticsearch import LocalElasticsearch, RunningElasticsearch, find_o
 
 REMOVED_AT_ONCE = 20
 
-pytest_plugins = ["tests.harmed_nodes", "tests.ledger", "tests.telltale"]
+pytest_plugins = ["tests.corpus", "tests.harmed_nodes", "tests.ledger", "tests.telltale"]
 
 
 @pytest.fixture(scope="session")

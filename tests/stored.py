@@ -46,6 +46,12 @@ def own_document(session_id: str, seq: int, message: BaseMessage) -> dict[str, A
     return {**upstream_document(session_id, seq // 1000, message), "seq": seq, "type": "human"}
 
 
+def complete_document(session_id: str, seq: int, message: BaseMessage) -> dict[str, Any]:
+    """Return a message as our classes store it, with all that a search looks at."""
+    found = {"content": message.text, "type": message.type}
+    return {**own_document(session_id, seq, message), **found}
+
+
 def store(admin: Elasticsearch, index: str, documents: Iterable[Mapping[str, Any]]) -> list[str]:
     """Store documents in their order, and return their ids."""
     operations: list[Mapping[str, Any]] = []

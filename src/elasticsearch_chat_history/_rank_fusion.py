@@ -1,0 +1,43 @@
+"""One ranking out of several, by reciprocal rank fusion.
+
+After Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual
+Rank Learning Methods" (2009): what stands at a rank of a ranking, counted from 1, gets 1 / (60 +
+rank), and the sum of these decides. It needs no scores that compare with each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+Item = TypeVar("Item")
+
+RANK_CONSTANT = 60
+
+
+def fused(
+    rankings: Sequence[Sequence[Item]], key: Callable[[Item], Hashable]
+) -> list[tuple[float, Item]]:
+    """Return the items of all rankings with their scores, best first.
+
+    Args:
+        rankings: Each with its best first; none has two items of one key.
+        key: Tells which items of two rankings are the same.
+
+    Returns:
+        Of the same items the one that stands highest, and the one of the earlier ranking if they
+        stand equally high. Equal scores are in the order of the highest rank, and then of the
+        rankings.
+    """
+    scores: dict[Hashable, float] = {}
+    highest: dict[Hashable, tuple[int, int, Item]] = {}
+    for number, ranking in enumerate(rankings):
+        for rank, item in enumerate(ranking, start=1):
+            name = key(item)
+            scores[name] = scores.get(name, 0) + 1 / (RANK_CONSTANT + rank)
+            if name not in highest or rank < highest[name][0]:
+                highest[name] = (rank, number, item)
+    best = sorted(highest, key=lambda name: (-scores[name], *highest[name][:2]))
+    return [(scores[name], highest[name][2]) for name in best]

@@ -1,0 +1,189 @@
+"""The query of a search for text: built from its words and quoted phrases, never parsed as syntax.
+
+A node allows a query at least 1,024 clauses, to which each word adds one for each field, a fuzzy
+word one for each word that is like it, and since Elasticsearch 9 a phrase one for each of its
+words: https://www.elastic.co/docs/reference/elasticsearch/configuration-reference/search-settings
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch_chat_history._mapping import VECTOR
+from elasticsearch_chat_history._queries import MAX_HITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from elasticsearch_chat_history._filters import Clauses
+
+Clause = dict[str, Any]
+
+# At most four times as many clauses: two fields, each with a second form of the words.
+MAX_WORDS = 200
+# Of words as long as a node may need seconds to find those that are alike.
+MAX_CHARACTERS = 4_000
+# How many words that are alike a fuzzy one stands for; Elasticsearch's own default.
+MAX_ALIKE = 50
+# More neighbours than are returned are looked at on each shard, so that few near ones are missed.
+CANDIDATES_FOR_EACH = 2
+MIN_CANDIDATES = 100
+
+# Scripts that are written without spaces, and symbols: each character may be a word of its own.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2070-\u2fff\u3040-\U0010ffff"
+# As fine as any usual analyzer cuts; the standard one cuts what is longer than 255 characters.
+WORD = re.compile(rf"[{UNSPACED}]|[^\W\d_{UNSPACED}]{{1,255}}|\d{{1,255}}")
+# Telephones write typographic quotes.
+QUOTED = re.compile('["“”„]([^"“”„]*)["“”„]')
+
+
+@dataclass(frozen=True)
+class SearchText:
+    """What a text looks for.
+
+    Attributes:
+        words: The words outside of quotes, as one text.
+        phrases: What is in quotes.
+    """
+
+    words: str
+    phrases: tuple[str, ...]
+
+    @property
+    def max_alike(self) -> int:
+        """For how many words a fuzzy one may stand, so that all together are not too many."""
+        fuzzy = _count(self.words)
+        exact = sum(_count(phrase) for phrase in self.phrases)
+        return min(MAX_ALIKE, max(1, (MAX_WORDS - exact) // max(1, fuzzy)))
+
+
+def encodable(text: str) -> str:
+    """Return `text` with each lone surrogate, which JSON cannot send, replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def search_text(query: str) -> SearchText | None:
+    """Return what `query` looks for; None if there is no word in it."""
+    text = _cut(encodable(query))
+    words = QUOTED.sub(" ", text)
+    phrases = tuple(phrase for phrase in QUOTED.findall(text) if _count(phrase))
+    if not _count(words):
+        words = ""
+    return SearchText(words, phrases) if words or phrases else None
+
+
+def content_query(text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
+    """Return the query that finds and ranks messages by their text."""
+    exact = [_phrase("content", phrase) for phrase in text.phrases]
+    words = [_words("content", text, operator=operator, fuzzy=fuzzy)] if text.words else []
+    clauses = [*words, *exact]
+    if len(clauses) == 1:
+        return clauses[0]
+    if operator == "or":
+        return _any_of(clauses)
+    # An analyzer may leave nothing of a clause, as of "to be" without stop words. Such a clause
+    # must not keep the others from matching, nor match everything when all of them are such.
+    return {
+        "bool": {"must": [_or_without_words(one) for one in clauses], "filter": _any_of(clauses)}
+    }
+
+
+def history_query(text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
+    """Return the query for the words in the JSON of a message.
+
+    There, characters beyond ASCII are escaped, or not: such words are looked for in both forms.
+    """
+    listed = [word for word in text.words.split() if _count(word)]
+    plain = " ".join(word for word in listed if word.isascii())
+    special = [word for word in listed if not word.isascii()]
+    clauses = []
+    if plain:
+        plain_text = SearchText(plain, (*special, *text.phrases))
+        clauses.append(_words("history", plain_text, operator=operator, fuzzy=fuzzy))
+    left = MAX_WORDS
+    for phrase in (*special, *text.phrases):
+        escaped = json.dumps(phrase)[1:-1]
+        # Each escaped character begins a word.
+        length = _count(phrase) + escaped.count("\\")
+        if phrase.isascii() or length > left:
+            clauses.append(_phrase("history", phrase))
+        else:
+            left -= length
+            clauses.append(_any_of([_phrase("history", phrase), _phrase("history", escaped)]))
+    return _any_of(clauses) if operator == "or" else {"bool": {"must": clauses}}
+
+
+def message_query(content: Clause, history: Clause, filters: Clauses) -> Clause:
+    """Return the query of a search by words.
+
+    Args:
+        content: The query for the text of a message.
+        history: The query for its JSON, where the text was not stored by itself.
+        filters: What has to match besides.
+    """
+    without_type = {"bool": {"must": history, "must_not": _HAS_TYPE}}
+    return {"bool": {**_any_of([content, without_type])["bool"], "filter": filters}}
+
+
+def nearest_to(vector: Sequence[float], count: int, filters: Clauses) -> Clause:
+    """Return the kNN search for the `count` messages that are nearest to a vector in meaning."""
+    return {
+        "field": VECTOR,
+        "query_vector": vector,
+        "k": count,
+        "num_candidates": min(MAX_HITS, max(MIN_CANDIDATES, CANDIDATES_FOR_EACH * count)),
+        "filter": filters,
+    }
+
+
+def type_filters(types: Sequence[str] | None) -> Clauses:
+    """Return the clauses that find messages of these types.
+
+    Documents without `type` are found that may be of one: their JSON says so in some place.
+    """
+    if types is None:
+        return []
+    maybe = _any_of([_phrase("history", f"type {one}") for one in types])
+    without_type = {"bool": {"must": maybe, "must_not": _HAS_TYPE}}
+    return [_any_of([{"terms": {"type": list(types)}}, without_type])]
+
+
+_HAS_TYPE = {"exists": {"field": "type"}}
+
+
+def _words(field: str, text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
+    alike = {"fuzziness": "AUTO", "max_expansions": text.max_alike} if fuzzy else {}
+    return _match(field, text.words, operator=operator, **alike)
+
+
+def _phrase(field: str, phrase: str) -> Clause:
+    return _match(field, phrase, type="phrase")
+
+
+def _match(field: str, text: str, **options: Any) -> Clause:
+    # Of the match queries this one is lenient for phrases too: a field that is not indexed, or of
+    # another type, then finds nothing and is no error.
+    return {"multi_match": {"query": text, "fields": [field], "lenient": True, **options}}
+
+
+def _or_without_words(clause: Clause) -> Clause:
+    return {"multi_match": {**clause["multi_match"], "zero_terms_query": "all"}}
+
+
+def _any_of(clauses: Sequence[Clause]) -> Clause:
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+
+
+def _cut(text: str) -> str:
+    text = text[:MAX_CHARACTERS]
+    for number, word in enumerate(WORD.finditer(text)):
+        if number == MAX_WORDS:
+            return text[: word.start()]
+    return text
+
+
+def _count(text: str) -> int:
+    return sum(1 for _ in WORD.finditer(text))

@@ -1,0 +1,120 @@
+"""What a search asks for, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from elasticsearch_chat_history._arguments import checked_count
+from elasticsearch_chat_history._filters import checked_types, message_filters
+from elasticsearch_chat_history._queries import MAX_HITS
+from elasticsearch_chat_history._search_query import (
+    SearchText,
+    encodable,
+    search_text,
+    type_filters,
+)
+
+if TYPE_CHECKING:
+    from elasticsearch_chat_history._filters import Clauses
+
+SearchOperator = Literal["or", "and"]
+SearchMode = Literal["text", "semantic", "hybrid"]
+
+OPERATORS = ("or", "and")
+MODES = ("text", "semantic", "hybrid")
+
+# Without these it is not a message, but something else that was put into the index.
+MESSAGE_FILTERS = [{"exists": {"field": field}} for field in ("session_id", "created_at")]
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """A search whose arguments can be used.
+
+    Attributes:
+        query: The whole text, as a model of meaning gets it.
+        text: What is looked for in it; None if there is no word.
+        filters: The clauses that a message must match.
+        types: The types that it may have; None allows all.
+        limit: How many hits to return.
+        per_session: Whether each session is found once.
+        operator: Whether any of the words must match, or all.
+        fuzzy: Whether words match that are like those looked for.
+        mode: By what messages are found.
+    """
+
+    query: str
+    text: SearchText | None
+    filters: Clauses
+    types: frozenset[str] | None
+    limit: int
+    per_session: bool
+    operator: str
+    fuzzy: bool
+    mode: str
+
+
+def search_request(
+    query: object,
+    *,
+    session_id: str | None,
+    types: Sequence[str] | None,
+    since: datetime | None,
+    until: datetime | None,
+    ttl: timedelta | None,
+    metadata: Mapping[str, Any] | None,
+    limit: int,
+    operator: str,
+    fuzzy: bool,
+    mode: str,
+    has_embeddings: bool,
+    per_session: bool = False,
+) -> SearchRequest:
+    """Return the search that these arguments ask for.
+
+    Raises:
+        ValueError: An argument has an unusable value.
+        TypeError: It is of the wrong type.
+    """
+    if not isinstance(query, str):
+        raise TypeError(f"query must be a str, but is a {type(query).__name__}")
+    if _one_of("mode", mode, MODES) != "text" and not has_embeddings:
+        raise ValueError(
+            f"mode {mode!r} compares meanings: give the store a model, embeddings=..., or search "
+            "with mode='text'"
+        )
+    if checked_count("limit", limit) > MAX_HITS:
+        raise ValueError(f"limit must be at most {MAX_HITS:,}, but is {limit}")
+    kinds = checked_types(types)
+    return SearchRequest(
+        query=encodable(query),
+        text=search_text(query),
+        filters=[
+            *MESSAGE_FILTERS,
+            *message_filters(
+                session_ids=None if session_id is None else [session_id],
+                since=since,
+                until=until,
+                ttl=ttl,
+                metadata=metadata,
+            ),
+            *type_filters(kinds),
+        ],
+        types=None if kinds is None else frozenset(kinds),
+        limit=limit,
+        per_session=bool(per_session),
+        operator=_one_of("operator", operator, OPERATORS),
+        fuzzy=bool(fuzzy),
+        mode=mode,
+    )
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, known))}, but is {value!r:.100}"
+        )
+    return value
