@@ -43,9 +43,12 @@ VERBS = frozenset(
         "clear",
         "close",
         "closing",
+        "count",
+        "delete",
         "get",
         "iter",
         "list",
+        "prune",
         "search",
         "sleep",
     }

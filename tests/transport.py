@@ -1,5 +1,6 @@
 """Sees the requests of a client where they leave it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,3 +37,14 @@ def recorded(client: Any) -> list[Request]:
 
     client.transport.perform_request = record
     return requests
+
+
+def before_each(client: Any, act: Callable[[Request], None]) -> None:
+    """Call `act` with every further request of `client`, of either kind, before it leaves."""
+    perform_request = client.transport.perform_request
+
+    def perform(method: str, target: str, **details: Any) -> Any:
+        act(Request(method, target, dict(details.get("headers") or {}), details.get("body")))
+        return perform_request(method, target, **details)
+
+    client.transport.perform_request = perform
