@@ -1,5 +1,6 @@
 """Sees the requests of a client where they leave it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,3 +60,14 @@ def failing(client: Any, endpoint: str, error: Exception, *, after: int = 0) -> 
         return perform_request(method, target, **details)
 
     client.transport.perform_request = fail
+
+
+def before_each(client: Any, act: Callable[[Request], None]) -> None:
+    """Call `act` with every further request of `client`, of either kind, before it leaves."""
+    perform_request = client.transport.perform_request
+
+    def perform(method: str, target: str, **details: Any) -> Any:
+        act(Request(method, target, dict(details.get("headers") or {}), details.get("body")))
+        return perform_request(method, target, **details)
+
+    client.transport.perform_request = perform

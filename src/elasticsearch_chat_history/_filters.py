@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import checked_session_id
-from elasticsearch_chat_history._documents import READABLE_TYPES
+from elasticsearch_chat_history._documents import EPOCH, READABLE_TYPES
 from elasticsearch_chat_history._metadata import metadata_filters
 from elasticsearch_chat_history._queries import milliseconds_now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 Clauses = list[dict[str, Any]]
+
+MILLISECOND = timedelta(milliseconds=1)
+# `index.max_terms_count` of an index unless its operator changed it.
+MAX_TERMS = 65_536
+# Well below the largest request that a node accepts unless its operator changed it, 100 MB.
+MAX_TERMS_BYTES = 16_000_000
 
 
 def session_filters(session_ids: object) -> Clauses:
@@ -47,6 +52,22 @@ def time_filters(
     return [{"range": {"created_at": {**given, "format": "epoch_millis"}}}] if given else []
 
 
+def age_filters(older_than: object) -> Clauses:
+    """Return the clause that finds messages from before a time, or from longer ago than this."""
+    if isinstance(older_than, timedelta):
+        if older_than <= timedelta(0):
+            raise ValueError(f"older_than must be longer than nothing, but is {older_than}")
+        before: int | None = milliseconds_now() - older_than // MILLISECOND
+    elif isinstance(older_than, datetime):
+        before = checked_time("older_than", older_than)
+    else:
+        raise TypeError(
+            "older_than must be a datetime.timedelta or a datetime.datetime, "
+            f"but is a {type(older_than).__name__}"
+        )
+    return [{"range": {"created_at": {"lt": before, "format": "epoch_millis"}}}]
+
+
 def message_filters(
     *,
     session_ids: Sequence[str] | None = None,
@@ -63,6 +84,23 @@ def message_filters(
         *time_filters(since=since, until=until, ttl=ttl),
         *metadata_filters(metadata),
     ]
+
+
+def portions_of(
+    session_ids: Sequence[str], most: int = MAX_TERMS, most_bytes: int = MAX_TERMS_BYTES
+) -> Iterator[list[str]]:
+    """Yield all of these ids once, in lists that each fit a terms query."""
+    portion: list[str] = []
+    room = most_bytes
+    for session_id in dict.fromkeys(session_ids):
+        size = len(session_id.encode())
+        if portion and (len(portion) == most or size > room):
+            yield portion
+            portion, room = [], most_bytes
+        portion.append(session_id)
+        room -= size
+    if portion:
+        yield portion
 
 
 def checked_session_ids(session_ids: object) -> list[str] | None:
@@ -104,4 +142,5 @@ def checked_time(name: str, time: object) -> int | None:
             f"{name} must say which time it is everywhere: add a time zone to {time.isoformat()}, "
             "such as tzinfo=datetime.timezone.utc"
         )
-    return math.ceil(time.timestamp() * 1000)
+    # In whole numbers: a float would make some times a millisecond later.
+    return -((EPOCH - time) // MILLISECOND)

@@ -82,8 +82,8 @@ class AsyncChatIndex:
             LOGGER.warning("Index %r has changed or vanished; it is prepared again.", self.name)
         return await self.prepare()
 
-    async def refresh(self) -> None:
-        """Make all that was written visible to searches, if there is an index, and if we may."""
+    async def refresh(self) -> bool:
+        """Make all that was written visible to searches; tell whether this user may do so."""
         try:
             await send(
                 lambda: self.client.indices.refresh(index=self.name),
@@ -93,9 +93,11 @@ class AsyncChatIndex:
         except AuthorizationException:
             # Without the maintenance privilege it becomes visible with the next refresh.
             LOGGER.debug("Index %r may not be refreshed.", self.name)
+            return False
         except NotFoundError as error:
             if not is_missing_index(error):
                 raise
+        return True
 
     async def _check_or_create(self) -> IndexLayout:
         properties = self._definition.properties

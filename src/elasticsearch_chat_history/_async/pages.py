@@ -68,9 +68,13 @@ class AsyncPages:
             ),
         )
         if "history" in selection.fields:
-            page_size.learn(found["hits"]["hits"])
-            self._index.state.message_bytes[self._index.name] = page_size.message_bytes
+            self.learn(page_size, found["hits"]["hits"])
         return found
+
+    def learn(self, page_size: PageSize, hits: list[Hit]) -> None:
+        """Let the next page, and the first of the next read, be as large as messages allow."""
+        page_size.learn(hits)
+        self._index.state.message_bytes[self._index.name] = page_size.message_bytes
 
     async def each(self, selection: Selection, size: PageSize) -> AsyncGenerator[list[Hit], None]:
         """Yield what `selection` finds in pages from one consistent snapshot.
@@ -79,18 +83,11 @@ class AsyncPages:
         index has none.
         """
         try:
-            opened = await send(
-                lambda: self._index.client.open_point_in_time(
-                    index=self._index.name, keep_alive=PIT_KEEP_ALIVE, routing=selection.routing
-                ),
-                self._index.state,
-                self._index.max_retries,
-            )
+            pit_id = await self.open_snapshot(selection.routing)
         except NotFoundError as error:
             if is_missing_index(error):
                 return
             raise
-        pit_id = opened["id"]
         order = [*selection.order, {"_shard_doc": "asc"}]
         after: list[Any] | None = None
         try:
@@ -116,7 +113,7 @@ class AsyncPages:
                     return
                 after = hits[-1]["sort"]
         finally:
-            await self._close(pit_id)
+            await self.close_snapshot(pit_id)
 
     def shrink_or_raise(self, size: PageSize, error: Exception) -> None:
         """Make the next page smaller if its size is to blame for `error`; else raise that."""
@@ -125,7 +122,19 @@ class AsyncPages:
         LOGGER.warning("A page of %d messages failed: %s", size.messages, describe(error))
         size.shrink()
 
-    async def _close(self, pit_id: str) -> None:
+    async def open_snapshot(self, routing: str | None = None) -> str:
+        """Return the id of a new point in time."""
+        opened = await send(
+            lambda: self._index.client.open_point_in_time(
+                index=self._index.name, keep_alive=PIT_KEEP_ALIVE, routing=routing
+            ),
+            self._index.state,
+            self._index.max_retries,
+        )
+        return str(opened["id"])
+
+    async def close_snapshot(self, pit_id: str) -> None:
+        """Give a point in time back."""
         try:
             await self._index.client.close_point_in_time(id=pit_id)
         except Exception as error:  # noqa: BLE001  # what was read is right; it expires by itself

@@ -1,0 +1,165 @@
+"""Lists of sessions: what is asked for, and the summary of each session in the answer."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from elasticsearch_chat_history._arguments import checked_count
+from elasticsearch_chat_history._documents import EPOCH, stored_message_of
+from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._filters import MILLISECOND, Clauses
+from elasticsearch_chat_history._queries import MAX_HITS, STORED_MESSAGE_FIELDS, total_order
+from elasticsearch_chat_history._results import SessionSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SessionOrder = Literal["recent", "id"]
+# Where a session is in the list of the most recent ones: the earlier, the smaller.
+Position = tuple[int, str]
+
+ORDERS = ("recent", "id")
+# With a message each, a page of them is a few hundred kilobytes as a rule.
+SESSIONS_AT_ONCE = 500
+# Keys are small; their number is bounded by `search.max_buckets`, 65,536.
+KEYS_AT_ONCE = 10_000
+# How many of the most recent sessions to look at first for a page further down.
+FIRST_WINDOW = 1_000
+# What tells one session from the next, in the order of their ids.
+SOURCES = [{"session_id": {"terms": {"field": "session_id"}}}]
+
+
+def checked_order(order: object) -> SessionOrder:
+    """Return `order` if there is such an order of sessions."""
+    if order not in ORDERS:
+        raise ValueError(f"order must be 'recent' or 'id', but is {order!r:.100}")
+    return cast("SessionOrder", order)
+
+
+def checked_page_limit(limit: object) -> int:
+    """Return `limit` if one call may return so many sessions."""
+    count = checked_count("limit", limit)
+    if count > MAX_HITS:
+        raise ValueError(
+            f"limit must be at most {MAX_HITS}, but is {count}; "
+            "get the sessions behind these with after"
+        )
+    return count
+
+
+def checked_after(after: object) -> SessionSummary | None:
+    """Return `after` if it is None or a session of the page before."""
+    if after is None:
+        return None
+    if not isinstance(after, SessionSummary):
+        raise TypeError(
+            "after must be the last SessionSummary of the page before, "
+            f"but is a {type(after).__name__}"
+        )
+    if after.last_at.utcoffset() is None:
+        raise ValueError(
+            "after must be a SessionSummary as it was listed: its last_at has no zone"
+        )
+    return after
+
+
+def sessions_query(filters: Clauses) -> dict[str, Any]:
+    """Return the query that finds the messages which `filters` let through.
+
+    What has no session or no time is somebody else's, and no message. Where no document lacks
+    them, these clauses cost nothing.
+    """
+    fields = ("session_id", "created_at")
+    return {"bool": {"filter": [*filters, *({"exists": {"field": field}} for field in fields)]}}
+
+
+def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:
+    """Return the aggregation that finds the next `count` sessions in the order of their ids.
+
+    It is exact on any number of shards, and continues where it ended:
+    https://www.elastic.co/docs/reference/aggregations/search-aggregations-bucket-composite-aggregation
+    """
+    composite: dict[str, Any] = {"size": count, "sources": SOURCES}
+    if after is not None:
+        composite["after"] = {"session_id": after}
+    return {"sessions": {"composite": composite}}
+
+
+def summaries_by_id(count: int, after: str | None) -> dict[str, Any]:
+    """Return the aggregation of the next `count` sessions with what a summary tells of each."""
+    return {"sessions": {**keys_by_id(count, after)["sessions"], "aggregations": _details()}}
+
+
+def summaries_of(session_ids: Sequence[str]) -> dict[str, Any]:
+    """Return the aggregation of these sessions, in a search that finds messages of no others."""
+    # Exact on several shards, as each of them is asked for all.
+    terms: dict[str, Any] = {"field": "session_id", "size": len(session_ids)}
+    # For few messages of a large index, numbering all its sessions would be most of the work.
+    terms["execution_hint"] = "map"
+    return {"sessions": {"terms": terms, "aggregations": _details()}}
+
+
+def _details() -> dict[str, Any]:
+    return {
+        "first": {"min": {"field": "created_at"}},
+        "last": {
+            "top_hits": {
+                "size": 1,
+                "sort": total_order(newest_first=True),
+                "_source": {"includes": list(STORED_MESSAGE_FIELDS)},
+            }
+        },
+    }
+
+
+def recent_order() -> list[dict[str, Any]]:
+    """Return the sort of messages in which sessions come by their last one, newest first."""
+    created_at, *_ = total_order(newest_first=True)
+    return [created_at, {"session_id": {"order": "asc"}}]
+
+
+def last_hit(bucket: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hit of the last message of a session."""
+    (hit,) = bucket["last"]["hits"]["hits"]
+    return cast("dict[str, Any]", hit)
+
+
+def summary_of(bucket: Mapping[str, Any]) -> SessionSummary:
+    """Return the summary of one session of an answer.
+
+    Raises:
+        UnreadableMessageError: The last document does not hold a message.
+    """
+    key = bucket["key"]
+    last = stored_message_of(last_hit(bucket))
+    return SessionSummary(
+        session_id=key if isinstance(key, str) else key["session_id"],
+        message_count=int(bucket["doc_count"]),
+        first_at=EPOCH + int(bucket["first"]["value"]) * MILLISECOND,
+        last_at=last.created_at,
+        last_message=last,
+    )
+
+
+def positions_of(hits: Sequence[Mapping[str, Any]]) -> list[Position]:
+    """Return the positions of the sessions whose last messages these are, in `recent_order`."""
+    return [(-int(hit["sort"][0]), hit["sort"][1]) for hit in hits]
+
+
+def behind(positions: list[Position], after: SessionSummary | None) -> list[Position]:
+    """Return the positions that come after that of a session, wherever it is by now."""
+    if after is None:
+        return positions
+    # Both compare ids by their code points, as UTF-8 keeps their order.
+    here = (-((after.last_at - EPOCH) // MILLISECOND), after.session_id)
+    return positions[bisect_right(positions, here) :]
+
+
+def too_far(index: str, most: int) -> ChatHistoryError:
+    """Return the error for a page of sessions that lies too far down."""
+    return ChatHistoryError(
+        f"Index {index!r} has more sessions than the {most} that can be listed from the most "
+        'recent one down. List them with order="id", which has no limit, or name fewer with '
+        "prefix or metadata."
+    )

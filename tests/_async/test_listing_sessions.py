@@ -1,0 +1,357 @@
+"""Sessions are listed exactly, in pages, whatever the shards and whoever writes."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import pytest
+from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatStore,
+    ChatHistoryError,
+    SessionSummary,
+    UnreadableMessageError,
+)
+from elasticsearch_chat_history._async import session_pages
+from elasticsearch_chat_history._clock import CLOCK
+from elasticsearch_chat_history._shared import transport_state
+from tests.crowd import BEGIN, crowd, expected, told
+from tests.messages import numbered
+from tests.stored import OWN_MAPPINGS, own_document, store, upstream_document
+from tests.transport import Request, before_each, recorded
+
+Order = Literal["recent", "id"]
+both_orders = pytest.mark.parametrize("order", ["recent", "id"])
+CROWD = crowd()
+
+
+@pytest.fixture(scope="module")
+def crowded_index(admin: Elasticsearch) -> Iterator[str]:
+    """An index of three shards that the tests only read."""
+    name = f"test-{uuid.uuid4().hex}"
+    admin.indices.create(index=name, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3})
+    store(admin, name, CROWD)
+    yield name
+    admin.indices.delete(index=name)
+
+
+@pytest.fixture
+async def crowded(
+    crowded_index: str, async_client: AsyncElasticsearch
+) -> AsyncElasticsearchChatStore:
+    return AsyncElasticsearchChatStore(crowded_index, client=async_client)
+
+
+async def pages_of(
+    chats: AsyncElasticsearchChatStore, limit: int, **arguments: Any
+) -> list[list[SessionSummary]]:
+    """Return all pages up to the first empty one."""
+    pages = [await chats.alist_sessions(limit=limit, **arguments)]
+    while pages[-1]:
+        pages.append(await chats.alist_sessions(limit=limit, after=pages[-1][-1], **arguments))
+    return pages[:-1]
+
+
+@both_orders
+async def test_order_counts_times_and_last_messages_are_exact_on_several_shards(
+    crowded: AsyncElasticsearchChatStore, order: Order
+) -> None:
+    assert told(await crowded.alist_sessions(order=order)) == expected(CROWD, order)
+
+
+@both_orders
+async def test_pages_of_every_size_make_up_the_list(
+    crowded: AsyncElasticsearchChatStore, order: Order
+) -> None:
+    whole = expected(CROWD, order)
+    for limit in range(1, len(whole) + 2):
+        pages = await pages_of(crowded, limit, order=order)
+        assert {len(page) for page in pages[:-1]} <= {limit}
+        assert told([summary for page in pages for summary in page]) == whole
+
+
+@both_orders
+async def test_a_page_is_read_in_portions(
+    crowded: AsyncElasticsearchChatStore, monkeypatch: pytest.MonkeyPatch, order: Order
+) -> None:
+    monkeypatch.setattr(session_pages, "SESSIONS_AT_ONCE", 7)
+    requests = recorded(crowded.client)
+    assert told(await crowded.alist_sessions(order=order)) == expected(CROWD, order)
+    summaries = [one for one in requests if "aggregations" in (one.body or {})]
+    assert len(summaries) == 4
+
+
+@both_orders
+async def test_few_sessions_of_large_messages_are_asked_for_at_once(
+    crowded: AsyncElasticsearchChatStore, order: Order
+) -> None:
+    transport_state(crowded.client).message_bytes[crowded.index] = 4_000_000
+    requests = recorded(crowded.client)
+    assert told(await crowded.alist_sessions(order=order)) == expected(CROWD, order)
+    bodies = [one.body for one in requests if "aggregations" in (one.body or {})]
+    first = bodies[0]["aggregations"]
+    kind = "terms" if order == "recent" else "composite"
+    assert first["sessions"][kind]["size"] == 4
+
+
+@both_orders
+@pytest.mark.parametrize("prefix", ["a", "a-", "a*", "*", '"', "", "世", "nobody"])
+async def test_sessions_are_filtered_by_the_beginning_of_their_ids(
+    crowded: AsyncElasticsearchChatStore, order: Order, prefix: str
+) -> None:
+    matching = [one for one in CROWD if one["session_id"].startswith(prefix)]
+    listed = await crowded.alist_sessions(order=order, prefix=prefix)
+    assert told(listed) == expected(matching, order)
+
+
+@both_orders
+async def test_with_metadata_only_messages_that_match_count_and_are_shown(
+    crowded: AsyncElasticsearchChatStore, order: Order
+) -> None:
+    odd = [one for one in CROWD if one.get("metadata") == {"tenant": "odd"}]
+    pages = await pages_of(crowded, 5, order=order, metadata={"tenant": "odd"})
+    assert told([one for page in pages for one in page]) == expected(odd, order)
+    some = await crowded.alist_sessions(order=order, metadata={"tenant": "odd"}, prefix="a-")
+    assert told(some) == expected([one for one in odd if one["session_id"][:2] == "a-"], order)
+    assert await crowded.alist_sessions(order=order, metadata={"tenant": "none"}) == []
+
+
+@both_orders
+async def test_what_ttl_hides_is_not_listed(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, order: Order
+) -> None:
+    chats = AsyncElasticsearchChatStore(index, client=async_client, ttl=timedelta(hours=2))
+    await chats.create_if_missing()
+    now, hour = CLOCK.tick("now")[0], 3_600_000_000
+    store(
+        admin,
+        index,
+        [
+            own_document("a", now - 3 * hour, HumanMessage("hidden")),
+            own_document("b", now - 3 * hour, HumanMessage("hidden")),
+            own_document("b", now - hour, HumanMessage("shown")),
+        ],
+    )
+    (summary,) = await chats.alist_sessions(order=order)
+    assert (summary.session_id, summary.message_count) == ("b", 1)
+    assert summary.first_at == summary.last_at
+    assert await chats.acount_sessions() == await chats.acount_messages() == 1
+
+
+@pytest.fixture
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the list of the most recent sessions end after eight."""
+    monkeypatch.setattr(session_pages, "FIRST_WINDOW", 3)
+    monkeypatch.setattr(session_pages, "MAX_HITS", 8)
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("limit", [1, 3, 4, 5, 8])
+async def test_behind_the_most_recent_sessions_is_an_error_that_says_what_to_do(
+    crowded: AsyncElasticsearchChatStore, limit: int
+) -> None:
+    listed: list[SessionSummary] = []
+    while len(listed) < 8:
+        listed += await crowded.alist_sessions(limit=limit, after=listed[-1] if listed else None)
+    assert told(listed) == expected(CROWD, "recent")[:8]
+    with pytest.raises(ChatHistoryError, match=r'more sessions than the 8 .* order="id"'):
+        await crowded.alist_sessions(limit=limit, after=listed[-1])
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("limit", [1, 3, 4, 5, 8])
+async def test_exactly_at_the_end_of_what_can_be_listed_is_an_empty_page(
+    crowded: AsyncElasticsearchChatStore, limit: int
+) -> None:
+    pages = await pages_of(crowded, limit, prefix="a-")
+    matching = [one for one in CROWD if one["session_id"].startswith("a-")]
+    assert told([one for page in pages for one in page]) == expected(matching, "recent")
+    assert len(expected(matching, "recent")) == 8
+
+
+async def test_what_happens_between_the_requests_of_a_page_does_not_change_it(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    await chats.create_if_missing()
+    documents = [
+        own_document(f"s{number}", (BEGIN + number) * 1000, message)
+        for number, message in enumerate(numbered(6))
+    ]
+    store(admin, index, documents)
+    harmed: list[Request] = []
+
+    def harm(request: Request) -> None:
+        if "aggregations" in (request.body or {}) and not harmed:
+            harmed.append(request)
+            admin.delete_by_query(
+                index=index, query={"terms": {"session_id": ["s5", "s3"]}}, refresh=True
+            )
+            store(admin, index, [own_document("s4", (BEGIN + 99) * 1000, HumanMessage("new"))])
+
+    before_each(async_client, harm)
+    page = await chats.alist_sessions(limit=3)
+    assert harmed
+    assert told(page) == expected(documents, "recent")[:3]
+    # What moved to the front meanwhile is not repeated, and nothing else is missing.
+    rest = await chats.alist_sessions(limit=3, after=page[-1])
+    assert [one.session_id for one in rest] == ["s2", "s1", "s0"]
+
+
+async def test_a_session_that_moves_to_the_front_is_not_repeated(
+    index: str, async_client: AsyncElasticsearch
+) -> None:
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    for number in range(6):
+        await chats.session(f"s{number}").aadd_message(HumanMessage("Hello"))
+    seen: list[str] = []
+    after = None
+    while page := await chats.alist_sessions(limit=2, after=after):
+        seen += [one.session_id for one in page]
+        after = page[-1]
+        # Both that was listed and the next ones to be listed.
+        await chats.session(seen[-1]).aadd_message(HumanMessage("again"))
+        await chats.session("new").aadd_message(HumanMessage("again"))
+    assert seen == ["s5", "s4", "s3", "s2", "s1", "s0"]
+
+
+@both_orders
+async def test_a_missing_index_has_no_sessions_and_is_not_made(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, order: Order
+) -> None:
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    assert await chats.alist_sessions(order=order) == []
+    assert not admin.indices.exists(index=index)
+
+
+async def test_an_index_without_any_field_has_no_sessions(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    admin.indices.create(index=index)
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    assert await chats.alist_sessions() == await chats.alist_sessions(order="id") == []
+    assert await chats.acount_sessions() == await chats.acount_messages() == 0
+
+
+async def test_an_index_that_cannot_hold_sessions_is_an_error(
+    index: str,
+    async_client: AsyncElasticsearch,
+    admin: Elasticsearch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    admin.indices.create(index=index, mappings={"properties": {"session_id": {"type": "text"}}})
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    for order in ("recent", "id"):
+        caplog.clear()
+        with pytest.raises(ApiError):
+            await chats.alist_sessions(order=order)
+        (line,) = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+        assert line.startswith("Could not list sessions in Elasticsearch: ")
+
+
+@both_orders
+async def test_what_is_no_message_is_not_listed(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, order: Order
+) -> None:
+    admin.indices.create(index=index, mappings=OWN_MAPPINGS)
+    theirs = upstream_document("s", BEGIN, HumanMessage("theirs"))
+    store(
+        admin,
+        index,
+        [theirs, {"session_id": "s"}, {"session_id": "t"}, {"created_at": BEGIN}, {"type": "x"}],
+    )
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    assert told(await chats.alist_sessions(order=order)) == expected([theirs], order)
+    assert await chats.acount_sessions() == await chats.acount_messages() == 1
+
+
+@both_orders
+async def test_an_unreadable_last_message_is_named(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, order: Order
+) -> None:
+    admin.indices.create(index=index, mappings=OWN_MAPPINGS)
+    good, bad = (own_document("s", BEGIN * 1000 + at, HumanMessage("secret")) for at in (0, 1))
+    _, unreadable = store(admin, index, [good, {**bad, "history": "{ secret"}])
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    with pytest.raises(UnreadableMessageError, match="not JSON") as caught:
+        await chats.alist_sessions(order=order)
+    assert caught.value.document_id == unreadable
+    assert caught.value.session_id == "s"
+    assert "secret" not in str(caught.value)
+
+
+@both_orders
+async def test_what_is_written_after_a_list_sorts_after_what_it_showed(
+    shared_index: str,
+    session_id: str,
+    async_client: AsyncElasticsearch,
+    admin: Elasticsearch,
+    order: Order,
+) -> None:
+    # The clock of another host is ahead of ours.
+    ahead = CLOCK.tick("now")[0] + 60_000_000
+    store(admin, shared_index, [own_document(session_id, ahead, HumanMessage("question"))])
+    chats = AsyncElasticsearchChatStore(shared_index, client=async_client)
+    (listed,) = await chats.alist_sessions(order=order, prefix=session_id)
+    assert listed.last_message.message.text == "question"
+    await chats.session(session_id).aadd_message(HumanMessage("answer"))
+    (listed,) = await chats.alist_sessions(order=order, prefix=session_id)
+    assert (listed.last_message.message.text, listed.message_count) == ("answer", 2)
+
+
+@both_orders
+async def test_sessions_that_are_kept_on_one_shard_each_are_listed(
+    index: str, async_client: AsyncElasticsearch, order: Order
+) -> None:
+    chats = AsyncElasticsearchChatStore(
+        index, client=async_client, routing=True, number_of_shards=3
+    )
+    for number in range(5):
+        await chats.session(f"s{number}").aadd_messages(numbered(2))
+    listed = sorted(one.session_id for one in await chats.alist_sessions(order=order))
+    assert listed == [f"s{number}" for number in range(5)]
+    assert await chats.acount_messages(session_id="s3") == 2
+    assert await chats.adelete_sessions(["s1", "s3"]) == 4
+    assert await chats.acount_sessions() == 3
+
+
+LISTED = SessionSummary("s", 1, datetime(2026, 1, 1), datetime(2026, 1, 1), None)  # type: ignore[arg-type]  # noqa: DTZ001  # as nobody lists it
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "named"),
+    [
+        ({"order": "newest"}, ValueError, "order must be 'recent' or 'id', but is 'newest'"),
+        ({"order": None}, ValueError, "order"),
+        ({"order": ["id"]}, ValueError, "order"),
+        ({"limit": 0}, ValueError, "limit must be at least 1"),
+        ({"limit": 10_001}, ValueError, "limit must be at most 10000, but is 10001"),
+        ({"limit": "5"}, TypeError, "limit"),
+        ({"limit": None}, TypeError, "limit"),
+        ({"limit": True}, TypeError, "limit"),
+        ({"after": "s"}, TypeError, "after must be the last SessionSummary"),
+        ({"after": [LISTED]}, TypeError, "after"),
+        ({"after": LISTED}, ValueError, "after"),
+        ({"prefix": 5}, TypeError, "prefix"),
+        ({"metadata": "tenant"}, TypeError, "metadata"),
+        ({"metadata": {"tenant": []}}, ValueError, "metadata"),
+    ],
+)
+async def test_a_bad_argument_is_named_and_nothing_is_sent(
+    async_client: AsyncElasticsearch, arguments: Any, error: type[Exception], named: str
+) -> None:
+    requests = recorded(async_client)
+    chats = AsyncElasticsearchChatStore("chats", client=async_client)
+    with pytest.raises(error, match=named):
+        await chats.alist_sessions(**arguments)
+    assert requests == []
+
+
+async def test_a_closed_store_lists_nothing(async_client: AsyncElasticsearch) -> None:
+    chats = AsyncElasticsearchChatStore("chats", client=async_client)
+    await chats.aclose()
+    with pytest.raises(ChatHistoryError, match="closed"):
+        await chats.alist_sessions()

@@ -1,0 +1,156 @@
+"""A hundred thousand sessions are listed page by page, with constant memory."""
+
+import gc
+import tracemalloc
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+from elasticsearch.helpers import bulk
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatStore,
+    ChatHistoryError,
+    SessionSummary,
+)
+from tests.concurrency import AsyncRunning
+from tests.crowd import BEGIN
+from tests.messages import numbered
+from tests.stored import OWN_MAPPINGS, own_document
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
+
+SESSIONS = 100_000
+PAGE = 1_000
+
+
+def session_name(number: int) -> str:
+    """Return an id whose place by id says nothing of its place by time."""
+    return f"s{number * 7_919 % SESSIONS:06d}"
+
+
+@pytest.fixture(scope="module")
+def crowded_index(admin: Elasticsearch) -> Iterator[str]:
+    """An index of three shards with very many sessions, three of which share a millisecond."""
+    name = f"test-{uuid.uuid4().hex}"
+    admin.indices.create(index=name, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3})
+    document = own_document("", 0, HumanMessage("Hello"))
+    times = ((number, BEGIN + number // 3) for number in range(SESSIONS))
+    bulk(
+        admin,
+        (
+            {
+                "_source": {
+                    **document,
+                    "session_id": session_name(number),
+                    "created_at": milliseconds,
+                    "seq": milliseconds * 1000,
+                }
+            }
+            for number, milliseconds in times
+        ),
+        index=name,
+        chunk_size=5_000,
+        refresh=True,
+    )
+    yield name
+    admin.indices.delete(index=name)
+
+
+async def test_by_id_every_session_comes_once_while_others_write(
+    crowded_index: str, async_client: AsyncElasticsearch
+) -> None:
+    chats = AsyncElasticsearchChatStore(crowded_index, client=async_client)
+    over: list[bool] = []
+    new = [f"s{'0123456789'[number % 10]}-{number}" for number in range(100_000)]
+
+    async def write(writer: int) -> int:
+        written = 0
+        while not over:
+            # In turn to one that is there and to a new one, before and behind the page.
+            name = session_name(written * 31) if written % 2 else new[2 * written + writer]
+            await chats.session(name).aadd_messages(numbered(1))
+            written += 1
+        return written
+
+    async def list_all() -> list[str]:
+        seen: list[str] = []
+        page: list[SessionSummary] = []
+        try:
+            while page := await chats.alist_sessions(
+                order="id", limit=PAGE, after=page[-1] if page else None
+            ):
+                seen += [summary.session_id for summary in page]
+        finally:
+            over.append(True)
+        return seen
+
+    seen, *written = await AsyncRunning[Any](
+        list_all, lambda: write(0), lambda: write(1)
+    ).results()
+    assert isinstance(seen, list), seen
+    assert all(isinstance(count, int) and count > 1 for count in written), written
+    assert seen == sorted(set(seen))
+    assert {session_name(number) for number in range(SESSIONS)} <= set(seen)
+    assert await chats.acount_sessions() >= len(seen)
+    for name in {*seen} - {session_name(number) for number in range(SESSIONS)}:
+        assert "-" in name
+
+
+async def test_the_most_recent_sessions_are_listed_up_to_the_limit(
+    crowded_index: str, async_client: AsyncElasticsearch
+) -> None:
+    chats = AsyncElasticsearchChatStore(crowded_index, client=async_client)
+    listed: list[tuple[float, str]] = []
+    after: SessionSummary | None = None
+    while len(listed) < 10_000:
+        page = await chats.alist_sessions(limit=2_500, after=after)
+        assert len(page) == 2_500
+        listed += [(-summary.last_at.timestamp(), summary.session_id) for summary in page]
+        after = page[-1]
+    assert listed == sorted(listed)
+    assert len({session_id for _, session_id in listed}) == 10_000
+    with pytest.raises(ChatHistoryError, match=r'10000 .* order="id"'):
+        await chats.alist_sessions(limit=1, after=after)
+    assert [
+        (-summary.last_at.timestamp(), summary.session_id)
+        for summary in await chats.alist_sessions(limit=10_000)
+    ] == listed
+    # Exactly as many as can be listed: the end, and no error.
+    some = await chats.alist_sessions(limit=10_000, prefix="s05")
+    assert len(some) == await chats.acount_sessions(prefix="s05") == 10_000
+    assert await chats.alist_sessions(limit=1, prefix="s05", after=some[-1]) == []
+
+
+async def test_memory_does_not_grow_with_the_number_of_sessions(
+    crowded_index: str, async_client: AsyncElasticsearch
+) -> None:
+    chats = AsyncElasticsearchChatStore(crowded_index, client=async_client)
+
+    async def peak_of(most: int) -> int:
+        gc.collect()
+        tracemalloc.reset_peak()
+        begin, _ = tracemalloc.get_traced_memory()
+        count = 0
+        last: SessionSummary | None = None
+        while count < most and (
+            page := await chats.alist_sessions(order="id", limit=PAGE, after=last)
+        ):
+            count += len(page)
+            last = page[-1]
+        _, peak = tracemalloc.get_traced_memory()
+        assert count >= most
+        return peak - begin
+
+    tracemalloc.start()
+    try:
+        # Fills what is made once.
+        await peak_of(PAGE)
+        few = await peak_of(SESSIONS // 10)
+        many = await peak_of(SESSIONS)
+    finally:
+        tracemalloc.stop()
+    assert many < few * 1.25
