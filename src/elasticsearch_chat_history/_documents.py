@@ -87,8 +87,8 @@ def documents_of(
             session_id=session_id,
             seq=seq,
             history=_history_of(message, position, ensure_ascii=ensure_ascii),
-            content=_storable(message.text),
-            type=_storable(message.type),
+            content=storable(message.text),
+            type=storable(message.type),
             metadata=metadata,
         )
         for position, (message, seq) in enumerate(zip(messages, seqs, strict=True))
@@ -182,7 +182,8 @@ def _json_reason(error: Exception) -> str:
     return text if text.startswith("Object of type ") else type(error).__name__
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Return the text with a question mark for what UTF-8 has no form for."""
     return text if is_encodable(text) else text.encode("utf-8", "replace").decode()
 
 

@@ -29,7 +29,7 @@ async def delete_matching(
     """
     deleted = 0
     try:
-        await _refresh(index)
+        await refresh_if_allowed(index)
         while True:
             answer = await _delete(index, query, routing=routing)
             deleted += int(answer["deleted"])
@@ -64,7 +64,8 @@ async def _delete(index: AsyncChatIndex, query: dict[str, Any], *, routing: str 
         )
 
 
-async def _refresh(index: AsyncChatIndex) -> None:
+async def refresh_if_allowed(index: AsyncChatIndex) -> None:
+    """Make visible what is stored; without the privilege that stays as it is."""
     try:
         await send(
             lambda: index.client.indices.refresh(index=index.name),
