@@ -40,12 +40,14 @@ ROOT = Path(__file__).resolve().parent.parent
 VERBS = frozenset(
     {
         "add",
+        "backfill",
         "clear",
         "close",
         "closing",
         "count",
         "delete",
         "embed",
+        "export",
         "fork",
         "get",
         "iter",
@@ -60,7 +62,12 @@ VERBS = frozenset(
 # Asynchronous functions that start with one of these keep their `a`.
 PLAIN_WORDS = frozenset({"add", "all"})
 # Whole names that follow no pattern.
-NAMES: Mapping[str, str] = MappingProxyType({"_async": "_sync"})
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "_async": "_sync",
+        "aimport": "import_",  # without the underscore it is a keyword
+    }
+)
 
 TEXT_TOKENS = frozenset({"COMMENT", "FSTRING_MIDDLE", "STRING"})
 LEFTOVER = re.compile(r"\w*(?:async|await|coroutine)\w*|event loop", re.IGNORECASE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -13,11 +13,29 @@ Result = TypeVar("Result")
 AsyncCall = Callable[[], Awaitable[Result]]
 Call = Callable[[], Result]
 
+AsyncAnyIterable = Iterable[Result] | AsyncIterable[Result]
+AnyIterable = Iterable[Result]
+
 AsyncLock = asyncio.Lock
 Lock = threading.Lock
 
 asleep = asyncio.sleep
 sleep = time.sleep
+
+
+async def aiter_any(items: AsyncAnyIterable[Result]) -> AsyncGenerator[Result, None]:
+    """Yield what an iterable of either kind yields."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+def iter_any(items: AnyIterable[Result]) -> Generator[Result, None, None]:
+    """Yield what an iterable yields."""
+    yield from items
 
 
 class AsyncSignal:

@@ -13,7 +13,7 @@ from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._sequence import seq_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
 
     from elasticsearch_chat_history._documents import Document
@@ -113,6 +113,20 @@ def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:
         # Unmapped where the index has no mapping at all, as nothing was ever stored in it.
         {"_seq_no": {"order": order, "unmapped_type": "long"}},
     ]
+
+
+def session_by_session() -> list[dict[str, Any]]:
+    """Return the sort that puts messages of many sessions into the one order of each."""
+    return [{"session_id": {"order": "asc", "unmapped_type": "keyword"}}, *total_order()]
+
+
+def messages_only(clauses: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Return the query that finds what all `clauses` find, and belongs to a session and a time.
+
+    Other documents have no place among messages, and no page could go on after them.
+    """
+    needed = [{"exists": {"field": field}} for field in ("session_id", "created_at")]
+    return {"bool": {"filter": [*needed, *clauses]}}
 
 
 def oldest_first(newest_first: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

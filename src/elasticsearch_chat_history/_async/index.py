@@ -99,6 +99,14 @@ class AsyncChatIndex:
                 raise
         return True
 
+    async def prepare_all_fields(self) -> IndexLayout:
+        """Prepare the index, and look again at one that lacked fields when it was last seen."""
+        layout = await self.prepare()
+        if not layout.complete:
+            forget_layout(self._key, layout)
+            layout = await self.prepare()
+        return layout
+
     async def _check_or_create(self) -> IndexLayout:
         properties = self._definition.properties
         while True:

@@ -1,0 +1,174 @@
+"""Completing the documents that langchain-elasticsearch wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch_chat_history._async.pages import AsyncPages, Hit
+from elasticsearch_chat_history._async.requests import send
+from elasticsearch_chat_history._bulk import MAX_BYTES, MAX_DOCUMENTS, STATUS_CONFLICT
+from elasticsearch_chat_history._compat import asleep
+from elasticsearch_chat_history._completion import (
+    COMPLETED_FIELDS,
+    Moment,
+    Placed,
+    Update,
+    in_requests,
+    incomplete_query,
+    placed_query,
+    unplaced_moments,
+    updates_of,
+    without_last_moment,
+)
+from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._queries import PAGE_SIZE, Selection, session_by_session
+from elasticsearch_chat_history._reporting import LOGGER, describe_answer
+from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, RetryBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from elasticsearch_chat_history._async.index import AsyncChatIndex
+
+PASSING_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
+FILTER_PATH = "items.update.status,items.update.error.type,items.update.error.reason"
+STATUS_MISSING = 404
+# A node refuses a query of too many clauses; the least that it allows is 1,024.
+MAX_TERMS = 1_000
+
+
+class AsyncBackfill:
+    """Adds to documents what they lack, without changing their order at any moment."""
+
+    def __init__(self, index: AsyncChatIndex) -> None:
+        self._index = index
+        self._pages = AsyncPages(index)
+        self._completed = 0
+        self._unreadable = 0
+        self._first_unreadable = ""
+        self._refusals: Counter[str] = Counter()
+
+    async def run(self, size: int) -> int:
+        """Complete what is incomplete now, and return how many documents that were."""
+        layout = await self._index.prepare_all_fields()
+        if not layout.complete:
+            raise ChatHistoryError(
+                f"Messages in index {self._index.name!r} cannot be completed: it lacks fields, or "
+                "has some with another type; the log names them. Let a client with the manage "
+                "privilege call create_if_missing(), then call abackfill() again."
+            )
+        await self._index.refresh()
+        await self._complete_all(size)
+        await self._index.refresh()
+        if self._unreadable:
+            LOGGER.warning(
+                "Index %r holds documents that cannot be read, which stay incomplete: %d, "
+                "such as %r. Correct or delete them.",
+                self._index.name,
+                self._unreadable,
+                self._first_unreadable,
+            )
+        self._raise_refusals()
+        return self._completed
+
+    async def _complete_all(self, size: int) -> None:
+        selection = Selection(incomplete_query(), session_by_session(), COMPLETED_FIELDS)
+        waiting: list[Hit] = []
+        async with aclosing(self._pages.each(selection, self._pages.size(size))) as pages:
+            async for hits in pages:
+                # The next page may go on with the same millisecond, which is completed as a whole.
+                waiting += hits
+                end = without_last_moment(waiting)
+                await self._complete(waiting[:end])
+                waiting = waiting[end:]
+        await self._complete(waiting)
+
+    async def _complete(self, hits: Sequence[Hit]) -> None:
+        updates = updates_of(hits, await self._placed(unplaced_moments(hits)))
+        unreadable = [update.id for update in updates if not update.completes]
+        if unreadable:
+            self._first_unreadable = self._first_unreadable or unreadable[-1]
+            self._unreadable += len(unreadable)
+        wanted = [update for update in updates if update.fields]
+        for part in in_requests(wanted, most=MAX_DOCUMENTS, most_bytes=MAX_BYTES):
+            await self._update(part)
+
+    async def _placed(self, moments: Sequence[Moment]) -> Placed:
+        """Return the documents of these sessions and times that have `seq`, usually none."""
+        hits: list[Hit] = []
+        for first in range(0, len(moments), MAX_TERMS):
+            query = placed_query(moments[first : first + MAX_TERMS])
+            after: list[Any] | None = None
+            while True:
+                page = await self._search(query, after)
+                hits += page
+                if len(page) < PAGE_SIZE:
+                    break
+                after = page[-1]["sort"]
+        return Placed.of(hits)
+
+    async def _search(self, query: dict[str, Any], after: list[Any] | None) -> list[Hit]:
+        found = await send(
+            lambda: self._index.client.search(
+                index=self._index.name,
+                query=query,
+                sort=session_by_session(),
+                size=PAGE_SIZE,
+                source=False,
+                track_total_hits=False,
+                allow_partial_search_results=False,
+                search_after=after,
+            ),
+            self._index.state,
+            self._index.max_retries,
+        )
+        hits: list[Hit] = found["hits"]["hits"]
+        return hits
+
+    async def _update(self, updates: Sequence[Update]) -> None:
+        """Send one bulk request, and again what of it may succeed later."""
+        budget = RetryBudget(self._index.max_retries)
+        waiting = list(updates)
+        while waiting:
+            passing: list[tuple[Update, str]] = []
+            refused: list[str] = []
+            for update, outcome in zip(waiting, await self._bulk(waiting), strict=True):
+                error, status = outcome.get("error"), outcome["status"]
+                if error is None:
+                    self._completed += update.completes
+                elif status in PASSING_STATUSES:
+                    passing.append((update, describe_answer(error, status)))
+                # One that is missing was deleted meanwhile.
+                elif status != STATUS_MISSING:
+                    refused.append(describe_answer(error, status))
+            delay = budget.delay(reached=True) if passing else None
+            if delay is None:
+                refused += [reason for _, reason in passing]
+            self._refusals.update(refused)
+            if len(refused) == len(updates):
+                # Most likely the index refuses all, and not each document.
+                self._raise_refusals()
+            if delay is None:
+                return
+            await asleep(delay)
+            waiting = [update for update, _ in passing]
+
+    async def _bulk(self, updates: Sequence[Update]) -> list[dict[str, Any]]:
+        lines: list[Any] = [update.lines for update in updates]
+        answer = await send(
+            lambda: self._index.client.bulk(operations=lines, filter_path=FILTER_PATH),
+            self._index.state,
+            self._index.max_retries,
+        )
+        return [item["update"] for item in answer["items"]]
+
+    def _raise_refusals(self) -> None:
+        if self._refusals:
+            kinds = ", ".join(f"{kind}: {count}" for kind, count in self._refusals.items())
+            raise ChatHistoryError(
+                f"{sum(self._refusals.values())} messages could not be completed in index "
+                f"{self._index.name!r} ({kinds}), {self._completed} were. Call abackfill() again "
+                "once the cause is gone."
+            )

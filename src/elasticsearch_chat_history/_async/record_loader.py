@@ -1,0 +1,95 @@
+"""Loading export records: they become documents that are stored batch by batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from elasticsearch_chat_history._async.writer import AsyncWriter
+from elasticsearch_chat_history._bulk import MAX_BYTES, MAX_DOCUMENTS
+from elasticsearch_chat_history._clock import CLOCK
+from elasticsearch_chat_history._compat import aiter_any
+from elasticsearch_chat_history._errors import MessagesNotStoredError
+from elasticsearch_chat_history._records import Record, numbered, record_at
+
+if TYPE_CHECKING:
+    from elasticsearch_chat_history._async.index import AsyncChatIndex
+    from elasticsearch_chat_history._compat import AsyncAnyIterable
+    from elasticsearch_chat_history._completion import Moment
+
+
+class AsyncRecordLoader:
+    """Stores records under the ids, times and places that they have.
+
+    Args:
+        index: Where to store them.
+        refresh: Whether they are visible when the import ends.
+        ensure_ascii: How to write their messages.
+    """
+
+    def __init__(self, index: AsyncChatIndex, *, refresh: bool, ensure_ascii: bool) -> None:
+        self._index = index
+        self._refresh = refresh
+        self._ensure_ascii = ensure_ascii
+        # One refresh at the end shows as much as one for each batch.
+        self._writer = AsyncWriter(index, refresh=False)
+        self._stored = 0
+        self._batch: list[Record] = []
+        self._bytes = 0
+        self._moments: set[Moment] = set()
+        self._ends: dict[Moment, int] = {}
+
+    async def run(self, items: AsyncAnyIterable[object]) -> int:
+        """Store all records, and return how many there are."""
+        position = 0
+        async for item in aiter_any(items):
+            record = self._record(position, item)
+            position += 1
+            if record is None:
+                continue
+            if self._is_full and record.moment not in self._moments:
+                await self._store()
+            self._add(record)
+        if self._batch:
+            await self._store()
+            if self._refresh:
+                await self._index.refresh()
+        return self._stored
+
+    def _record(self, position: int, item: object) -> Record | None:
+        try:
+            return record_at(position, item, ensure_ascii=self._ensure_ascii)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The record at position {position} cannot be imported: {error}. The first "
+                f"{self._stored} records are stored; correct this one, and import all again."
+            ) from None
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._batch) >= MAX_DOCUMENTS or self._bytes >= MAX_BYTES
+
+    def _add(self, record: Record) -> None:
+        self._batch.append(record)
+        self._bytes += len(record.history)
+        # Its order depends on all that share its time, so that these stay in one batch.
+        self._moments.add(record.moment)
+
+    async def _store(self) -> None:
+        documents, self._ends = numbered(self._batch, self._ends)
+        try:
+            await self._writer.store(documents)
+        except MessagesNotStoredError as error:
+            raise self._in_whole_input(error) from error.__cause__
+        for document in documents:
+            CLOCK.observe((self._index.name, document.session_id), document.seq)
+        self._stored += len(documents)
+        self._batch, self._bytes, self._moments = [], 0, set()
+
+    def _in_whole_input(self, error: MessagesNotStoredError) -> MessagesNotStoredError:
+        records = self._batch
+        return MessagesNotStoredError(
+            error.index,
+            records[min(error.reasons)].session_id,
+            {records[at].position: reason for at, reason in error.reasons.items()},
+            [records[at].position for at in error.stored],
+        )

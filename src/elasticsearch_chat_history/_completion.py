@@ -1,0 +1,206 @@
+"""What upstream's documents lack: the text for search, the type, and a place in the order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch_chat_history._documents import message_of, storable
+from elasticsearch_chat_history._errors import UnreadableMessageError
+from elasticsearch_chat_history._queries import messages_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+Hit = dict[str, Any]
+# A session and a time in milliseconds: within them, `seq` decides on the order.
+Moment = tuple[str, int]
+# An index and an id: an alias may stand for several indices.
+Key = tuple[str, str]
+
+COMPLETED_FIELDS = ("history", "session_id", "seq")
+# Somebody else may change the same document meanwhile; Elasticsearch then reads it anew.
+RETRIES_ON_CONFLICT = 3
+
+
+@dataclass(frozen=True)
+class Update:
+    """What to add to one document."""
+
+    index: str
+    id: str
+    routing: str | None
+    fields: Mapping[str, Any]
+
+    @property
+    def completes(self) -> bool:
+        """Whether the document then lacks nothing; one that cannot be read goes on to."""
+        return "type" in self.fields
+
+    @cached_property
+    def lines(self) -> bytes:
+        """The two lines of a bulk request that add the fields."""
+        action: dict[str, Any] = {
+            "_index": self.index,
+            "_id": self.id,
+            "retry_on_conflict": RETRIES_ON_CONFLICT,
+        }
+        if self.routing is not None:
+            action["routing"] = self.routing
+        return f"{_json({'update': action})}\n{_json({'doc': self.fields})}\n".encode()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Documents that have their place in the order.
+
+    Attributes:
+        documents: Their indices and ids.
+        earliest: The smallest `seq` of each session and time.
+    """
+
+    documents: frozenset[Key]
+    earliest: Mapping[Moment, int]
+
+    @classmethod
+    def of(cls, hits: Iterable[Mapping[str, Any]]) -> Placed:
+        """Return what the sorted hits of `placed_query` say."""
+        documents: set[Key] = set()
+        earliest: dict[Moment, int] = {}
+        for hit in hits:
+            documents.add(_key(hit))
+            earliest.setdefault(moment_of(hit), int(hit["sort"][2]))
+        return cls(frozenset(documents), earliest)
+
+
+def incomplete_query() -> dict[str, Any]:
+    """Return the query that finds messages without `seq` or `type`.
+
+    Nothing is asked of `content`, which is there but empty for a message without text.
+    """
+    lacking = [{"bool": {"must_not": {"exists": {"field": name}}}} for name in ("seq", "type")]
+    return messages_only([{"bool": {"should": lacking}}])
+
+
+def placed_query(moments: Sequence[Moment]) -> dict[str, Any]:
+    """Return the query that finds the messages with `seq` of these sessions and times.
+
+    There must be at least one. It also finds those of one session at the time of another.
+    """
+    sessions, times = (set(values) for values in zip(*moments, strict=True))
+    return messages_only(
+        [
+            {"exists": {"field": "seq"}},
+            {"terms": {"session_id": sorted(sessions)}},
+            {"terms": {"created_at": sorted(times)}},
+        ]
+    )
+
+
+def moment_of(hit: Mapping[str, Any]) -> Moment:
+    """Return the session and time of a hit that is sorted by them."""
+    session_id, created_at, *_ = hit["sort"]
+    return session_id, int(created_at)
+
+
+def without_last_moment(hits: Sequence[Hit]) -> int:
+    """Return how many hits come before those of the last session and time."""
+    end = len(hits)
+    while end and moment_of(hits[end - 1]) == moment_of(hits[-1]):
+        end -= 1
+    return end
+
+
+def unplaced_moments(hits: Iterable[Hit]) -> list[Moment]:
+    """Return the sessions and times of hits without `seq`, each once."""
+    return list(dict.fromkeys(moment_of(hit) for hit in hits if _lacks_seq(hit)))
+
+
+def seqs_before(created_at: int, count: int, earliest: int | None) -> range:
+    """Return values of `seq` for messages of one session and millisecond.
+
+    They begin with the millisecond, and lie before `earliest`, the first value that is taken:
+    messages without `seq` sort before those that have it.
+    """
+    start = created_at * 1000
+    if earliest is not None:
+        start = min(start, earliest - count)
+    return range(start, start + count)
+
+
+def updates_of(hits: Sequence[Hit], placed: Placed) -> list[Update]:
+    """Return what completes these documents, in the order in which it has to happen.
+
+    Newest first: those that have `seq` sort after those that do not, so that the messages of
+    each millisecond keep their order wherever this is interrupted. That is also why a document
+    which cannot be read gets its place: without, it would end up before its neighbours.
+
+    Args:
+        hits: Documents of whole milliseconds, in the total order of each session.
+        placed: Those of the same milliseconds that have `seq`.
+    """
+    seqs = _seqs_of([hit for hit in hits if _lacks_seq(hit)], placed)
+    updates = []
+    for hit in reversed(hits):
+        fields: dict[str, Any] = dict(searchable_parts(hit["_source"].get("history")) or {})
+        if _key(hit) in seqs:
+            fields["seq"] = seqs[_key(hit)]
+        elif _lacks_seq(hit):
+            # Somebody else has completed it meanwhile.
+            continue
+        updates.append(Update(hit["_index"], hit["_id"], hit.get("_routing"), fields))
+    return updates
+
+
+def searchable_parts(history: object) -> dict[str, str] | None:
+    """Return the text and type of a stored message; None if it cannot be read."""
+    try:
+        message = message_of({"_id": "", "_source": {"history": history}}, "")
+    except UnreadableMessageError:
+        return None
+    return {"content": storable(message.text), "type": storable(message.type)}
+
+
+def in_requests(
+    updates: Sequence[Update], *, most: int, most_bytes: int
+) -> Iterator[list[Update]]:
+    """Yield the updates in parts that each fit a bulk request, in their order."""
+    part: list[Update] = []
+    size = 0
+    for update in updates:
+        length = len(update.lines)
+        if part and (len(part) >= most or size + length > most_bytes):
+            yield part
+            part, size = [], 0
+        part.append(update)
+        size += length
+    if part:
+        yield part
+
+
+def _seqs_of(hits: Sequence[Hit], placed: Placed) -> dict[Key, int]:
+    waiting: dict[Moment, list[Key]] = {}
+    for hit in hits:
+        if _key(hit) not in placed.documents:
+            waiting.setdefault(moment_of(hit), []).append(_key(hit))
+    return {
+        key: seq
+        for moment, keys in waiting.items()
+        for key, seq in zip(
+            keys, seqs_before(moment[1], len(keys), placed.earliest.get(moment)), strict=True
+        )
+    }
+
+
+def _key(hit: Mapping[str, Any]) -> Key:
+    return hit["_index"], hit["_id"]
+
+
+def _lacks_seq(hit: Hit) -> bool:
+    return hit["_source"].get("seq") is None
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
