@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._documents import message_of, storable
 from elasticsearch_chat_history._errors import UnreadableMessageError
+from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._queries import messages_only
+from elasticsearch_chat_history._sequence import seqs_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +22,7 @@ Moment = tuple[str, int]
 # An index and an id: an alias may stand for several indices.
 Key = tuple[str, str]
 
-COMPLETED_FIELDS = ("history", "session_id", "seq")
+COMPLETED_FIELDS = ("history", "session_id", "seq", "type")
 # Somebody else may change the same document meanwhile; Elasticsearch then reads it anew.
 RETRIES_ON_CONFLICT = 3
 
@@ -33,11 +35,17 @@ class Update:
     id: str
     routing: str | None
     fields: Mapping[str, Any]
+    text: str = ""
+    readable: bool = True
 
-    @property
-    def completes(self) -> bool:
-        """Whether the document then lacks nothing; one that cannot be read goes on to."""
-        return "type" in self.fields
+    def with_vector(self, vector: Sequence[float]) -> Update:
+        """Return the update with the vector of the document's text."""
+        return replace(self, fields={**self.fields, VECTOR: vector})
+
+    def without_vector(self) -> Update:
+        """Return the update without the vector, which may leave nothing to update."""
+        fields = {name: value for name, value in self.fields.items() if name != VECTOR}
+        return replace(self, fields=fields)
 
     @cached_property
     def lines(self) -> bytes:
@@ -75,12 +83,16 @@ class Placed:
         return cls(frozenset(documents), earliest)
 
 
-def incomplete_query() -> dict[str, Any]:
-    """Return the query that finds messages without `seq` or `type`.
+def incomplete_query(*, vectors: bool = False) -> dict[str, Any]:
+    """Return the query that finds messages without `seq` or `type`, or without a vector.
 
     Nothing is asked of `content`, which is there but empty for a message without text.
+
+    Args:
+        vectors: Whether messages should have vectors.
     """
-    lacking = [{"bool": {"must_not": {"exists": {"field": name}}}} for name in ("seq", "type")]
+    wanted = ["seq", "type", *([VECTOR] if vectors else [])]
+    lacking = [{"bool": {"must_not": {"exists": {"field": name}}}} for name in wanted]
     return messages_only([{"bool": {"should": lacking}}])
 
 
@@ -118,18 +130,6 @@ def unplaced_moments(hits: Iterable[Hit]) -> list[Moment]:
     return list(dict.fromkeys(moment_of(hit) for hit in hits if _lacks_seq(hit)))
 
 
-def seqs_before(created_at: int, count: int, earliest: int | None) -> range:
-    """Return values of `seq` for messages of one session and millisecond.
-
-    They begin with the millisecond, and lie before `earliest`, the first value that is taken:
-    messages without `seq` sort before those that have it.
-    """
-    start = created_at * 1000
-    if earliest is not None:
-        start = min(start, earliest - count)
-    return range(start, start + count)
-
-
 def updates_of(hits: Sequence[Hit], placed: Placed) -> list[Update]:
     """Return what completes these documents, in the order in which it has to happen.
 
@@ -144,13 +144,24 @@ def updates_of(hits: Sequence[Hit], placed: Placed) -> list[Update]:
     seqs = _seqs_of([hit for hit in hits if _lacks_seq(hit)], placed)
     updates = []
     for hit in reversed(hits):
-        fields: dict[str, Any] = dict(searchable_parts(hit["_source"].get("history")) or {})
+        parts = searchable_parts(hit["_source"].get("history"))
+        fields: dict[str, Any] = {}
+        if parts is not None and "type" not in hit["_source"]:
+            fields.update(parts)
         if _key(hit) in seqs:
             fields["seq"] = seqs[_key(hit)]
         elif _lacks_seq(hit):
             # Somebody else has completed it meanwhile.
             continue
-        updates.append(Update(hit["_index"], hit["_id"], hit.get("_routing"), fields))
+        update = Update(
+            hit["_index"],
+            hit["_id"],
+            hit.get("_routing"),
+            fields,
+            text=parts["content"] if parts else "",
+            readable=parts is not None,
+        )
+        updates.append(update)
     return updates
 
 
@@ -189,7 +200,7 @@ def _seqs_of(hits: Sequence[Hit], placed: Placed) -> dict[Key, int]:
         key: seq
         for moment, keys in waiting.items()
         for key, seq in zip(
-            keys, seqs_before(moment[1], len(keys), placed.earliest.get(moment)), strict=True
+            keys, seqs_of_run(moment[1], len(keys), placed.earliest.get(moment)), strict=True
         )
     }
 

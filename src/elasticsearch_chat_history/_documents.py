@@ -61,7 +61,10 @@ class Document:
             "history": self.history,
         }
         if layout.complete:
-            body.update(seq=self.seq, content=self.content, type=self.type)
+            body.update(seq=self.seq, content=self.content)
+            # A message that nobody can read has none.
+            if self.type:
+                body["type"] = self.type
             if self.metadata is not None:
                 body["metadata"] = self.metadata
         if layout.complete and layout.vectors and self.vector is not None:

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from elasticsearch_chat_history._arguments import checked_session_id, is_encodable
-from elasticsearch_chat_history._completion import Moment, searchable_parts, seqs_before
+from elasticsearch_chat_history._completion import Moment, searchable_parts
 from elasticsearch_chat_history._documents import EPOCH, Document, storable
 from elasticsearch_chat_history._metadata import checked_metadata
+from elasticsearch_chat_history._sequence import seqs_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from elasticsearch_chat_history._mapping import IndexLayout
 
 Items = TypeVar("Items")
 
@@ -24,24 +24,6 @@ EXPORTED_FIELDS = ("history", "session_id", "seq", "metadata")
 # Elasticsearch's limit of an `_id`, in bytes of UTF-8.
 MAX_ID_BYTES = 512
 LONG = range(-(2**63), 2**63)
-
-
-@dataclass(frozen=True)
-class ImportedDocument(Document):
-    """A message with the time that it had; its `seq` may come from another millisecond.
-
-    That is so where more than a thousand messages share one. A message that cannot be read has
-    no type.
-    """
-
-    created_at: int = 0
-
-    def source(self, layout: IndexLayout) -> dict[str, Any]:
-        """Return the document's body, as far as the index has fields for it."""
-        body = {**super().source(layout), "created_at": self.created_at}
-        if not self.type:
-            body.pop("type", None)
-        return body
 
 
 @dataclass(frozen=True)
@@ -71,10 +53,10 @@ class Record:
         """Its session and time: within them, `seq` decides on the order."""
         return self.session_id, self.created_at
 
-    def document(self, seq: int) -> ImportedDocument:
+    def document(self, seq: int) -> Document:
         """Return the document to store, with the text and type that its message has."""
         parts = searchable_parts(self.history) or {}
-        return ImportedDocument(
+        return Document(
             id=self.id,
             session_id=self.session_id,
             seq=seq,
@@ -151,7 +133,7 @@ def record_at(position: int, item: object, *, ensure_ascii: bool) -> Record | No
 
 def numbered(
     records: Sequence[Record], ends: Mapping[Moment, int]
-) -> tuple[list[ImportedDocument], dict[Moment, int]]:
+) -> tuple[list[Document], dict[Moment, int]]:
     """Return the documents of one batch, all with `seq`, and where the new ones end.
 
     Records without `seq` keep their order, before those of the same session and millisecond that
@@ -171,7 +153,7 @@ def numbered(
             earliest[record.moment] = min(record.seq, earliest.get(record.moment, record.seq))
     following = {
         moment: max(
-            seqs_before(moment[1], count, earliest.get(moment)).start,
+            seqs_of_run(moment[1], count, earliest.get(moment)).start,
             ends.get(moment, LONG.start),
         )
         for moment, count in counts.items()

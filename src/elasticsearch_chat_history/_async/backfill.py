@@ -6,9 +6,16 @@ from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from elasticsearch_chat_history._async.embedding import vectors_of
 from elasticsearch_chat_history._async.pages import AsyncPages, Hit
 from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._bulk import MAX_BYTES, MAX_DOCUMENTS, STATUS_CONFLICT
+from elasticsearch_chat_history._bulk import (
+    MAX_BYTES,
+    MAX_DOCUMENTS,
+    STATUS_BAD_REQUEST,
+    STATUS_CONFLICT,
+    STATUS_NOT_FOUND,
+)
 from elasticsearch_chat_history._compat import asleep
 from elasticsearch_chat_history._completion import (
     COMPLETED_FIELDS,
@@ -23,6 +30,7 @@ from elasticsearch_chat_history._completion import (
     without_last_moment,
 )
 from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._queries import PAGE_SIZE, Selection, session_by_session
 from elasticsearch_chat_history._reporting import LOGGER, describe_answer
 from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, RetryBudget
@@ -30,25 +38,33 @@ from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, RetryBudget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from langchain_core.embeddings import Embeddings
+
     from elasticsearch_chat_history._async.index import AsyncChatIndex
 
 PASSING_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
 FILTER_PATH = "items.update.status,items.update.error.type,items.update.error.reason"
-STATUS_MISSING = 404
 # A node refuses a query of too many clauses; the least that it allows is 1,024.
 MAX_TERMS = 1_000
 
 
 class AsyncBackfill:
-    """Adds to documents what they lack, without changing their order at any moment."""
+    """Adds to documents what they lack, without changing their order at any moment.
 
-    def __init__(self, index: AsyncChatIndex) -> None:
+    Args:
+        index: The index.
+        embeddings: The model that gives the vectors, if messages should have any.
+    """
+
+    def __init__(self, index: AsyncChatIndex, embeddings: Embeddings | None) -> None:
         self._index = index
+        self._embeddings = embeddings
         self._pages = AsyncPages(index)
         self._completed = 0
         self._unreadable = 0
         self._first_unreadable = ""
         self._refusals: Counter[str] = Counter()
+        self._refused_vectors = 0
 
     async def run(self, size: int) -> int:
         """Complete what is incomplete now, and return how many documents that were."""
@@ -59,9 +75,18 @@ class AsyncBackfill:
                 "has some with another type; the log names them. Let a client with the manage "
                 "privilege call create_if_missing(), then call abackfill() again."
             )
+        if not layout.vectors:
+            self._embeddings = None
         await self._index.refresh()
         await self._complete_all(size)
         await self._index.refresh()
+        if self._refused_vectors:
+            LOGGER.warning(
+                "Index %r does not take the vectors of %d messages. Use the embedding model that "
+                "the other vectors of the index are from.",
+                self._index.name,
+                self._refused_vectors,
+            )
         if self._unreadable:
             LOGGER.warning(
                 "Index %r holds documents that cannot be read, which stay incomplete: %d, "
@@ -74,7 +99,8 @@ class AsyncBackfill:
         return self._completed
 
     async def _complete_all(self, size: int) -> None:
-        selection = Selection(incomplete_query(), session_by_session(), COMPLETED_FIELDS)
+        query = incomplete_query(vectors=self._embeddings is not None)
+        selection = Selection(query, session_by_session(), COMPLETED_FIELDS)
         waiting: list[Hit] = []
         async with aclosing(self._pages.each(selection, self._pages.size(size))) as pages:
             async for hits in pages:
@@ -87,10 +113,16 @@ class AsyncBackfill:
 
     async def _complete(self, hits: Sequence[Hit]) -> None:
         updates = updates_of(hits, await self._placed(unplaced_moments(hits)))
-        unreadable = [update.id for update in updates if not update.completes]
+        unreadable = [update.id for update in updates if not update.readable]
         if unreadable:
             self._first_unreadable = self._first_unreadable or unreadable[-1]
             self._unreadable += len(unreadable)
+        if self._embeddings is not None:
+            vectors = await vectors_of([update.text for update in updates], self._embeddings)
+            updates = [
+                update.with_vector(vectors[at]) if at in vectors else update
+                for at, update in enumerate(updates)
+            ]
         wanted = [update for update in updates if update.fields]
         for part in in_requests(wanted, most=MAX_DOCUMENTS, most_bytes=MAX_BYTES):
             await self._update(part)
@@ -134,14 +166,19 @@ class AsyncBackfill:
         while waiting:
             passing: list[tuple[Update, str]] = []
             refused: list[str] = []
+            bare: list[Update] = []
             for update, outcome in zip(waiting, await self._bulk(waiting), strict=True):
                 error, status = outcome.get("error"), outcome["status"]
                 if error is None:
-                    self._completed += update.completes
+                    self._completed += update.readable
                 elif status in PASSING_STATUSES:
                     passing.append((update, describe_answer(error, status)))
+                elif status == STATUS_BAD_REQUEST and VECTOR in update.fields:
+                    # Most likely because of it: better found by its words only than not at all.
+                    self._refused_vectors += 1
+                    bare.append(update.without_vector())
                 # One that is missing was deleted meanwhile.
-                elif status != STATUS_MISSING:
+                elif status != STATUS_NOT_FOUND:
                     refused.append(describe_answer(error, status))
             delay = budget.delay(reached=True) if passing else None
             if delay is None:
@@ -150,10 +187,10 @@ class AsyncBackfill:
             if len(refused) == len(updates):
                 # Most likely the index refuses all, and not each document.
                 self._raise_refusals()
-            if delay is None:
-                return
-            await asleep(delay)
-            waiting = [update for update, _ in passing]
+            waiting = [update for update in bare if update.fields]
+            if delay is not None:
+                await asleep(delay)
+                waiting += [update for update, _ in passing]
 
     async def _bulk(self, updates: Sequence[Update]) -> list[dict[str, Any]]:
         lines: list[Any] = [update.lines for update in updates]

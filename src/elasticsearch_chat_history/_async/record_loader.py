@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from elasticsearch_chat_history._async.embedding import with_vectors
 from elasticsearch_chat_history._async.writer import AsyncWriter
 from elasticsearch_chat_history._bulk import MAX_BYTES, MAX_DOCUMENTS
 from elasticsearch_chat_history._clock import CLOCK
@@ -12,6 +13,8 @@ from elasticsearch_chat_history._errors import MessagesNotStoredError
 from elasticsearch_chat_history._records import Record, numbered, record_at
 
 if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
     from elasticsearch_chat_history._async.index import AsyncChatIndex
     from elasticsearch_chat_history._compat import AsyncAnyIterable
     from elasticsearch_chat_history._completion import Moment
@@ -22,12 +25,21 @@ class AsyncRecordLoader:
 
     Args:
         index: Where to store them.
+        embeddings: The model that gives their vectors, if they should have any.
         refresh: Whether they are visible when the import ends.
         ensure_ascii: How to write their messages.
     """
 
-    def __init__(self, index: AsyncChatIndex, *, refresh: bool, ensure_ascii: bool) -> None:
+    def __init__(
+        self,
+        index: AsyncChatIndex,
+        embeddings: Embeddings | None,
+        *,
+        refresh: bool,
+        ensure_ascii: bool,
+    ) -> None:
         self._index = index
+        self._embeddings = embeddings
         self._refresh = refresh
         self._ensure_ascii = ensure_ascii
         # One refresh at the end shows as much as one for each batch.
@@ -77,7 +89,7 @@ class AsyncRecordLoader:
     async def _store(self) -> None:
         documents, self._ends = numbered(self._batch, self._ends)
         try:
-            await self._writer.store(documents)
+            await self._writer.store(await with_vectors(documents, self._embeddings, self._index))
         except MessagesNotStoredError as error:
             raise self._in_whole_input(error) from error.__cause__
         for document in documents:

@@ -13,6 +13,7 @@ from elasticsearch_chat_history._arguments import (
     checked_messages,
 )
 from elasticsearch_chat_history._async.deleter import delete_matching
+from elasticsearch_chat_history._async.embedding import with_vectors
 from elasticsearch_chat_history._async.pages import AsyncPages, Hit
 from elasticsearch_chat_history._async.reader import AsyncSessionReader
 from elasticsearch_chat_history._async.remover import remove
@@ -160,7 +161,9 @@ class AsyncSessionEditing(AsyncSessionBase):
                 metadata=self._options.metadata,
             )
             try:
-                await self._writer.store(documents)
+                await self._writer.store(
+                    await with_vectors(documents, self._embeddings, self._chat_index)
+                )
             except MessagesNotStoredError:
                 await self._remove_again([document.id for document in documents])
                 raise

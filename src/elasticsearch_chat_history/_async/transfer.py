@@ -123,6 +123,7 @@ class AsyncMessageTransfer(AsyncStoreBase):
         """
         loader = AsyncRecordLoader(
             self._open_index(),
+            self._embeddings,
             refresh=bool(self._options.refresh),
             ensure_ascii=bool(self._options.ensure_ascii),
         )
@@ -135,6 +136,7 @@ class AsyncMessageTransfer(AsyncStoreBase):
 
         They get what it does not store: the text for `asearch()`, their type, and a fixed place
         in the order. Their order does not change, and messages may be read and written meanwhile.
+        Where the store has `embeddings`, all messages that have a text and no vector get one.
         When it is interrupted, call it again: what is complete is not looked at any more. A
         document that cannot be read stays incomplete; one line of the log counts these.
 
@@ -158,7 +160,7 @@ class AsyncMessageTransfer(AsyncStoreBase):
             print(f"{completed} messages can be searched now")
             ```
         """
-        backfill = AsyncBackfill(self._open_index())
+        backfill = AsyncBackfill(self._open_index(), self._embeddings)
         size = min(checked_count("batch_size", batch_size), MAX_HITS)
         with logged("Could not complete messages in Elasticsearch"):
             return await backfill.run(size)
