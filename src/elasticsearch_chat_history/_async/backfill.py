@@ -41,7 +41,11 @@ MAX_TERMS = 1_000
 
 
 class AsyncBackfill:
-    """Adds to documents what they lack, without changing their order at any moment."""
+    """Adds to documents what they lack, without changing their order at any moment.
+
+    On several shards, upstream's documents of one session and millisecond have no order of their
+    own; they keep the one in which they were read.
+    """
 
     def __init__(self, index: AsyncChatIndex) -> None:
         self._index = index
