@@ -63,10 +63,12 @@ def tests(session: nox.Session, client: str, server: str) -> None:
     """Run the tests, but for those of `faults`, `upstream` and `tools`."""
     if server != DEFAULT_SERVER and "ES_URL" in os.environ:
         session.skip("ES_URL names the only server to use.")
-    install(session, "test", *CLIENTS[client])
     whole = (session.python, client, server) in WHOLE
-    chosen = "not faults" if whole else "not faults and not heavy"
-    arguments = ["-m", chosen, *OTHER_TESTS, *session.posargs]
+    install(session, "test", *(["standard"] if whole else []), *CLIENTS[client])
+    chosen = ["-m", "not faults"]
+    if not whole:
+        chosen = ["-m", "not faults and not heavy", "--ignore=tests/standard"]
+    arguments = [*chosen, *OTHER_TESTS, *session.posargs]
     run_pytest(session, *arguments, server=server, measured=whole)
 
 
@@ -74,7 +76,8 @@ def tests(session: nox.Session, client: str, server: str) -> None:
 def faults(session: nox.Session) -> None:
     """Run the tests that do real harm to nodes of their own."""
     install(session, "test")
-    run_pytest(session, "-m", "faults", *OTHER_TESTS, *session.posargs)
+    ignored = [*OTHER_TESTS, "--ignore=tests/standard"]
+    run_pytest(session, "-m", "faults", *ignored, *session.posargs)
 
 
 @nox.session(python=NEWEST)
@@ -95,7 +98,7 @@ def upstream(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def lint(session: nox.Session) -> None:
     """Check style, types and that the generated twins are fresh."""
-    install(session, "lint", "test")
+    install(session, "lint", "standard", "test")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")

@@ -1,10 +1,10 @@
 """What of a model's answer can be stored as a vector."""
 
+from array import array
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
 from langchain_core.messages import HumanMessage
 
@@ -32,13 +32,12 @@ SECRET = "the text of the message"
     [
         [1, 2, 3],
         (1.0, 2.0, 3.0),
-        np.array([1.0, 2.0, 3.0], dtype=np.float32),
-        list(np.array([1.0, 2.0, 3.0], dtype=np.float16)),
-        np.array([1, 2, 3], dtype=np.int8),
+        array("f", [1.0, 2.0, 3.0]),
+        array("b", [1, 2, 3]),
         [Decimal(1), Fraction(2), True + 2],
         (float(number) for number in range(1, 4)),
     ],
-    ids=["int", "tuple", "array", "float16", "int8", "exact", "generator"],
+    ids=["int", "tuple", "float32", "int8", "exact", "generator"],
 )
 def test_all_kinds_of_numbers_become_plain_floats(vector: Any) -> None:
     checked = checked_vector(vector)
@@ -80,12 +79,6 @@ def test_as_many_dimensions_as_an_index_takes_are_fine() -> None:
 def test_another_number_of_vectors_belongs_to_no_text(vectors: list[list[float]]) -> None:
     with pytest.raises(UnusableVectorError, match=f"2 texts has {len(vectors)} vectors"):
         checked_answer(vectors, 2)
-
-
-def test_a_matrix_is_a_list_of_vectors() -> None:
-    first, second = checked_answer(np.eye(2), 2)
-    assert checked_vector(first) == [1.0, 0.0]
-    assert checked_vector(second) == [0.0, 1.0]
 
 
 def test_blank_texts_are_not_asked_about() -> None:

@@ -60,7 +60,8 @@ class PageSize:
         self._lost = 0
         if not hits:
             return
-        total = sum(len(hit["_source"].get("history") or "") for hit in hits)
+        # Foreign documents may hold anything, such as a number.
+        total = sum(len(str(hit["_source"].get("history") or "")) for hit in hits)
         # One session of large messages is remembered for some reads of small ones.
         self.message_bytes = max(total // len(hits), self.message_bytes // 2)
         self.messages = min(self._wanted, self.messages * STEP, self._fitting())

@@ -51,6 +51,9 @@ MAX_TERMS = 1_000
 class AsyncBackfill:
     """Adds to documents what they lack, without changing their order at any moment.
 
+    On several shards, upstream's documents of one session and millisecond have no order of their
+    own; they keep the one in which they were read.
+
     Args:
         index: The index.
         embeddings: The model that gives the vectors, if messages should have any.
