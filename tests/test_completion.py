@@ -10,7 +10,6 @@ from elasticsearch_chat_history._completion import (
     Placed,
     in_requests,
     searchable_parts,
-    seqs_before,
     unplaced_moments,
     updates_of,
     without_last_moment,
@@ -40,16 +39,6 @@ def hit(
     }
 
 
-def test_values_begin_with_the_millisecond() -> None:
-    assert list(seqs_before(5, 3, None)) == [5_000, 5_001, 5_002]
-    assert list(seqs_before(5, 3, 5_003)) == [5_000, 5_001, 5_002]
-
-
-def test_values_lie_before_those_that_are_taken() -> None:
-    assert list(seqs_before(5, 3, 5_002)) == [4_999, 5_000, 5_001]
-    assert list(seqs_before(5, 1, 4_000)) == [3_999]
-
-
 def test_documents_get_what_they_lack_newest_first() -> None:
     updates = updates_of([hit(0), hit(1), hit(2, message=AIMessage("Hi!"))], NOTHING_PLACED)
     assert [update.id for update in updates] == ["2", "1", "0"]
@@ -58,7 +47,7 @@ def test_documents_get_what_they_lack_newest_first() -> None:
         {"content": "1", "type": "human", "seq": 5_001},
         {"content": "0", "type": "human", "seq": 5_000},
     ]
-    assert all(update.completes for update in updates)
+    assert all(update.readable for update in updates)
 
 
 def test_each_session_and_millisecond_counts_for_itself() -> None:
@@ -88,12 +77,22 @@ def test_a_document_that_only_lacks_its_type_keeps_its_seq() -> None:
     assert unplaced_moments([hit(0, seq=7), hit(1), hit(2)]) == [("s", 5)]
 
 
+def test_a_document_that_may_only_lack_a_vector_is_left_as_it_is() -> None:
+    complete = hit(0, seq=7)
+    complete["_source"]["type"] = "human"
+    (update,) = updates_of([complete], NOTHING_PLACED)
+    assert (update.text, update.fields) == ("0", {})
+    with_vector = update.with_vector([1.0])
+    assert with_vector.fields == {"embedding": [1.0]}
+    assert with_vector.without_vector().fields == {}
+
+
 def test_an_unreadable_document_keeps_its_place_and_stays_incomplete() -> None:
     unreadable = hit(1)
     unreadable["_source"]["history"] = "not JSON"
     updates = updates_of([hit(0), unreadable, hit(2)], NOTHING_PLACED)
     assert updates[1].fields == {"seq": 5_001}
-    assert [update.completes for update in updates] == [True, False, True]
+    assert [update.readable for update in updates] == [True, False, True]
 
 
 @pytest.mark.parametrize(
