@@ -24,7 +24,8 @@ Clause = dict[str, Any]
 
 # At most four times as many clauses: two fields, each with a second form of the words.
 MAX_WORDS = 200
-# Of words as long as a node may need seconds to find those that are alike.
+# A node needs some milliseconds for each on each shard to find those that are alike.
+MAX_FUZZY_WORDS = 50
 MAX_CHARACTERS = 4_000
 # How many words that are alike a fuzzy one stands for; Elasticsearch's own default.
 MAX_ALIKE = 50
@@ -65,9 +66,9 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def search_text(query: str) -> SearchText | None:
+def search_text(query: str, *, fuzzy: bool = False) -> SearchText | None:
     """Return what `query` looks for; None if there is no word in it."""
-    text = _cut(encodable(query))
+    text = _cut(encodable(query), MAX_FUZZY_WORDS if fuzzy else MAX_WORDS)
     words = QUOTED.sub(" ", text)
     phrases = tuple(phrase for phrase in QUOTED.findall(text) if _count(phrase))
     if not _count(words):
@@ -177,10 +178,10 @@ def _any_of(clauses: Sequence[Clause]) -> Clause:
     return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, max_words: int) -> str:
     text = text[:MAX_CHARACTERS]
     for number, word in enumerate(WORD.finditer(text)):
-        if number == MAX_WORDS:
+        if number == max_words:
             return text[: word.start()]
     return text
 

@@ -91,7 +91,7 @@ def search_request(
     kinds = checked_types(types)
     return SearchRequest(
         query=encodable(query),
-        text=search_text(query),
+        text=search_text(query, fuzzy=bool(fuzzy)),
         filters=[
             *MESSAGE_FILTERS,
             *message_filters(

@@ -31,7 +31,7 @@ from tests.stored import (
 )
 from tests.transport import recorded
 
-Mode = Literal["text", "semantic", "hybrid"]
+MODES: tuple[Literal["text", "semantic", "hybrid"], ...] = ("text", "semantic", "hybrid")
 
 FIRST_SEQ = 1_700_000_000_000_000
 HOUR = 3600 * 1_000_000
@@ -104,38 +104,38 @@ async def test_a_search_takes_one_request(
     assert [request.endpoint for request in requests] == ["_search"]
 
 
-@pytest.mark.parametrize("query", ["", " \n\t", "?!", '""', '"!" "-"', "\ud800"])
 async def test_a_text_without_words_finds_nothing_and_asks_nobody(
-    async_semantic: AsyncElasticsearchChatStore, admin: Elasticsearch, query: str
+    async_semantic: AsyncElasticsearchChatStore, admin: Elasticsearch
 ) -> None:
     model = async_semantic._embeddings
     assert isinstance(model, MeaningEmbeddings)
     store_meanings(admin, async_semantic.index, complete("s", "? ! -"))
     requests = recorded(async_semantic.client)
-    modes: tuple[Mode, ...] = ("text", "semantic", "hybrid")
-    for mode in modes:
-        assert await async_semantic.asearch(query, mode=mode) == []
+    for query in ("", " \n\t", "?!", '""', '"!" "-"', "\ud800"):
+        for mode in MODES:
+            assert await async_semantic.asearch(query, mode=mode) == []
     assert requests == []
     assert model.asked == []
 
 
-@pytest.mark.parametrize("mode", ["text", "semantic", "hybrid"])
 async def test_a_missing_index_has_no_hits_and_is_not_made(
-    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, mode: Mode
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
 ) -> None:
     chats = AsyncElasticsearchChatStore(index, client=async_client, embeddings=MeaningEmbeddings())
-    assert await chats.asearch("hello", mode=mode) == []
-    assert await chats.session("s").asearch("hello", mode=mode) == []
+    for mode in MODES:
+        assert await chats.asearch("hello", mode=mode) == []
+        assert await chats.session("s").asearch("hello", mode=mode) == []
     assert not admin.indices.exists(index=index)
 
 
-@pytest.mark.parametrize("mode", ["text", "semantic", "hybrid"])
 async def test_an_index_without_any_field_has_no_hits(
-    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, mode: Mode
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
 ) -> None:
     admin.indices.create(index=index)
     chats = AsyncElasticsearchChatStore(index, client=async_client, embeddings=MeaningEmbeddings())
-    assert await chats.asearch("hello", types=["ai"], per_session=True, mode=mode) == []
+    for mode in MODES:
+        assert await chats.asearch("hello", types=["ai"], mode=mode) == []
+        assert await chats.asearch("hello", types=["ai"], mode=mode, per_session=True) == []
 
 
 @pytest.mark.parametrize(
@@ -273,9 +273,13 @@ async def test_only_the_beginning_of_a_long_text_is_looked_for(
 ) -> None:
     await async_chats.session(session_id).aadd_messages([HumanMessage("needle")])
     hay = " ".join(f"hay{letter}" for letter in "abcdefghij" * 20)
-    assert len(hay.split()) == 200
-    assert await async_chats.asearch(hay[5:] + " needle", session_id=session_id)
-    assert not await async_chats.asearch(hay + " needle", session_id=session_id)
+    listed = hay.split()
+    assert len(listed) == 200
+    for fuzzy, most in ((False, 200), (True, 50)):
+        few, many = " ".join(listed[1:most]), " ".join(listed[:most])
+        history = async_chats.session(session_id)
+        assert await history.asearch(f"{few} needle", fuzzy=fuzzy)
+        assert not await history.asearch(f"{many} needle", fuzzy=fuzzy)
 
 
 async def test_stop_words_alone_find_nothing_and_keep_nothing_from_being_found(
@@ -574,6 +578,23 @@ class TestMeaning:
         (only,) = await async_semantic.asearch("puppy", mode="hybrid", limit=1)
         assert only == hits[0]
 
+    async def test_what_meaning_ranks_higher_is_highlighted_where_its_words_match(
+        self, async_semantic: AsyncElasticsearchChatStore, admin: Elasticsearch
+    ) -> None:
+        documents = [
+            *complete("near", "the dog, a dog, that dog and this puppy"),
+            *complete("other", "puppy money", "a dog"),
+        ]
+        store_meanings(admin, async_semantic.index, documents)
+        by_words = await async_semantic.asearch("puppy")
+        assert [hit.session_id for hit in by_words] == ["other", "near"]
+        hits = await async_semantic.asearch("puppy", mode="hybrid")
+        (near,) = [hit for hit in hits if hit.session_id == "near"]
+        assert matches(near) == ["puppy"]
+        # Its best message by words is not its best by meaning.
+        sessions = await async_semantic.asearch("puppy", mode="hybrid", per_session=True)
+        assert sorted(hit.session_id for hit in sessions) == ["near", "other"]
+
     async def test_an_index_without_vectors_is_searched_by_words_only(
         self, shared_index: str, session_id: str, async_client: AsyncElasticsearch
     ) -> None:
@@ -612,8 +633,7 @@ class TestMeaning:
         chats = AsyncElasticsearchChatStore(
             index, client=async_client, embeddings=MeaningEmbeddings(error=error)
         )
-        modes: tuple[Mode, ...] = ("semantic", "hybrid")
-        for mode in modes:
+        for mode in MODES[1:]:
             with pytest.raises(RuntimeError) as caught:
                 await chats.asearch("hello", mode=mode)
             assert caught.value is error
@@ -626,8 +646,7 @@ class TestMeaning:
         new = complete("s", "a new car", first=now)
         store_meanings(admin, async_semantic.index, [*old, *new])
         history = async_semantic.session("s", ttl=timedelta(hours=1))
-        modes: tuple[Mode, ...] = ("text", "semantic", "hybrid")
-        for mode in modes:
+        for mode in MODES:
             assert found_texts(await history.asearch("car", mode=mode)) == ["a new car"]
             assert len(await async_semantic.asearch("car", mode=mode)) == 2
 

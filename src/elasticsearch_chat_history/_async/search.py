@@ -65,7 +65,7 @@ class AsyncMessageSearch(AsyncStoreBase):
             operator: `"or"` finds messages with any of the words or phrases, `"and"` those with
                 all of them.
             fuzzy: Whether words also match that differ by one letter (three to five letters) or
-                by two (longer ones); phrases stay exact. See
+                by two (longer ones); phrases stay exact. The first 50 words are looked for. See
                 https://www.elastic.co/docs/reference/elasticsearch/rest-apis/common-options
             mode: `"text"` finds words, `"semantic"` meaning, with the `embeddings` of the store;
                 filters apply to both, `operator` and `fuzzy` to words only. `"hybrid"` puts both
