@@ -129,8 +129,13 @@ def is_missing_index(error: Exception) -> bool:
 
 
 def is_refused_answer(error: Exception) -> bool:
-    """Tell whether a node had no memory for an answer, so that a smaller one may do."""
-    return isinstance(error, ApiError) and "circuit_breaking_exception" in _kinds(error)
+    """Tell whether a node had no memory for an answer, so that a smaller one may do.
+
+    When it runs out while it merges what several shards aggregated, it cancels the search and may
+    answer with 400 and that alone: https://github.com/elastic/elasticsearch/issues/100843
+    """
+    refusals = {"circuit_breaking_exception", "task_cancelled_exception"}
+    return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))
 
 
 def is_lost_snapshot(error: Exception) -> bool:

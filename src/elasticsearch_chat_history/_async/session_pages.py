@@ -14,8 +14,10 @@ from elasticsearch_chat_history._queries import (
     PIT_KEEP_ALIVE,
     Selection,
     is_lost_snapshot,
+    is_refused_answer,
     latest_seq,
 )
+from elasticsearch_chat_history._retries import is_retriable
 from elasticsearch_chat_history._summaries import (
     FIRST_WINDOW,
     KEYS_AT_ONCE,
@@ -189,6 +191,7 @@ class AsyncSessionPages:
             ),
             self._index.state,
             self._index.max_retries,
+            worth_retrying=lambda error: is_retriable(error) or is_refused_answer(error),
         )
         if pit is not None:
             pit["id"] = found["pit_id"]
