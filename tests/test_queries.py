@@ -97,6 +97,8 @@ def test_a_missing_index_is_told_from_other_errors() -> None:
 def test_what_a_smaller_page_may_mend_is_told_from_other_errors() -> None:
     tripped = refusal("search_phase_execution_exception", 429, cause="circuit_breaking_exception")
     assert is_refused_answer(tripped)
+    cancelled = refusal("search_phase_execution_exception", cause="task_cancelled_exception")
+    assert is_refused_answer(cancelled)
     assert not is_refused_answer(EsConnectionError("away"))
     assert not is_refused_answer(refusal("es_rejected_execution_exception", 429))
 

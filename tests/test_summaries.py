@@ -14,7 +14,6 @@ from elasticsearch_chat_history._summaries import (
     keys_by_id,
     positions_of,
     recent_order,
-    sessions_query,
     summaries_by_id,
     summaries_of,
     summary_of,
@@ -93,7 +92,7 @@ def test_every_shard_is_asked_for_all_sessions_of_a_page() -> None:
 
 def test_filters_stay_in_the_query() -> None:
     clause = {"prefix": {"session_id": "a"}}
-    assert clause in sessions_query([clause])["bool"]["filter"]
+    assert clause in messages_only([clause])["bool"]["filter"]
 
 
 @pytest.mark.parametrize("key", ["s", {"session_id": "s"}])

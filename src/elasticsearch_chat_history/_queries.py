@@ -29,6 +29,8 @@ MESSAGE_FIELDS = ("history",)
 # A routing value goes into the address of a request, whose length is limited.
 MAX_ROUTING_LENGTH = 512
 COPIED_FIELDS = ("history", "session_id", "metadata", VECTOR)
+# What lacks these is somebody else's document. Where none does, they cost nothing.
+MESSAGE_FILTERS = [{"exists": {"field": field}} for field in ("session_id", "created_at")]
 STORED_MESSAGE_FIELDS = ("history", "session_id", "metadata")
 
 
@@ -125,8 +127,7 @@ def messages_only(clauses: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
 
     Other documents have no place among messages, and no page could go on after them.
     """
-    needed = [{"exists": {"field": field}} for field in ("session_id", "created_at")]
-    return {"bool": {"filter": [*needed, *clauses]}}
+    return {"bool": {"filter": [*MESSAGE_FILTERS, *clauses]}}
 
 
 def oldest_first(newest_first: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -168,8 +169,13 @@ def is_missing_index(error: Exception) -> bool:
 
 
 def is_refused_answer(error: Exception) -> bool:
-    """Tell whether a node had no memory for an answer, so that a smaller one may do."""
-    return isinstance(error, ApiError) and "circuit_breaking_exception" in _kinds(error)
+    """Tell whether a node had no memory for an answer, so that a smaller one may do.
+
+    When it runs out while it merges what several shards aggregated, it cancels the search and may
+    answer with 400 and that alone: https://github.com/elastic/elasticsearch/issues/100843
+    """
+    refusals = {"circuit_breaking_exception", "task_cancelled_exception"}
+    return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))
 
 
 def is_lost_snapshot(error: Exception) -> bool:

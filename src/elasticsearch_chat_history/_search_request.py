@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from elasticsearch_chat_history._arguments import checked_count
 from elasticsearch_chat_history._filters import checked_types, message_filters
-from elasticsearch_chat_history._queries import MAX_HITS
+from elasticsearch_chat_history._queries import MAX_HITS, MESSAGE_FILTERS
 from elasticsearch_chat_history._search_query import (
     SearchText,
     encodable,
@@ -25,9 +25,6 @@ SearchMode = Literal["text", "semantic", "hybrid"]
 
 OPERATORS = ("or", "and")
 MODES = ("text", "semantic", "hybrid")
-
-# Without these it is not a message, but something else that was put into the index.
-MESSAGE_FILTERS = [{"exists": {"field": field}} for field in ("session_id", "created_at")]
 
 
 @dataclass(frozen=True)

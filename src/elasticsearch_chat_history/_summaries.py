@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from elasticsearch_chat_history._arguments import checked_count
 from elasticsearch_chat_history._documents import EPOCH, stored_message_of
 from elasticsearch_chat_history._errors import ChatHistoryError
-from elasticsearch_chat_history._filters import MILLISECOND, Clauses
+from elasticsearch_chat_history._filters import MILLISECOND
 from elasticsearch_chat_history._queries import MAX_HITS, STORED_MESSAGE_FIELDS, total_order
 from elasticsearch_chat_history._results import SessionSummary
 
@@ -62,16 +62,6 @@ def checked_after(after: object) -> SessionSummary | None:
             "after must be a SessionSummary as it was listed: its last_at has no zone"
         )
     return after
-
-
-def sessions_query(filters: Clauses) -> dict[str, Any]:
-    """Return the query that finds the messages which `filters` let through.
-
-    What has no session or no time is somebody else's, and no message. Where no document lacks
-    them, these clauses cost nothing.
-    """
-    fields = ("session_id", "created_at")
-    return {"bool": {"filter": [*filters, *({"exists": {"field": field}} for field in fields)]}}
 
 
 def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:

@@ -51,6 +51,7 @@ async def pages_of(
     """Return all pages up to the first empty one."""
     pages = [await chats.alist_sessions(limit=limit, **arguments)]
     while pages[-1]:
+        assert len(pages) < 100, "the pages never end"
         pages.append(await chats.alist_sessions(limit=limit, after=pages[-1][-1], **arguments))
     return pages[:-1]
 

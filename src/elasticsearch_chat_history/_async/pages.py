@@ -12,6 +12,7 @@ from elasticsearch_chat_history._queries import (
     PAGE_SIZE,
     PIT_KEEP_ALIVE,
     is_missing_index,
+    is_refused_answer,
 )
 from elasticsearch_chat_history._reporting import LOGGER, describe
 from elasticsearch_chat_history._retries import is_retriable
@@ -64,7 +65,8 @@ class AsyncPages:
             self._index.max_retries,
             # From a server that never answered, a failure says nothing about the page.
             worth_retrying=lambda error: (
-                is_retriable(error) and not (self._index.state.reached and page_size.blame(error))
+                (is_retriable(error) or is_refused_answer(error))
+                and not (self._index.state.reached and page_size.blame(error))
             ),
         )
         if "history" in selection.fields:

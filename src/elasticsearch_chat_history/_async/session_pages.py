@@ -14,8 +14,11 @@ from elasticsearch_chat_history._queries import (
     PIT_KEEP_ALIVE,
     Selection,
     is_lost_snapshot,
+    is_refused_answer,
     latest_seq,
+    messages_only,
 )
+from elasticsearch_chat_history._retries import is_retriable
 from elasticsearch_chat_history._summaries import (
     FIRST_WINDOW,
     KEYS_AT_ONCE,
@@ -25,7 +28,6 @@ from elasticsearch_chat_history._summaries import (
     last_hit,
     positions_of,
     recent_order,
-    sessions_query,
     summaries_by_id,
     summaries_of,
     summary_of,
@@ -181,7 +183,7 @@ class AsyncSessionPages:
         where: dict[str, Any] = {"index": self._index.name} if pit is None else {"pit": pit}
         found = await send(
             lambda: self._index.client.search(
-                query=sessions_query(self._filters),
+                query=messages_only(self._filters),
                 # A shard that does not answer must be an error, not a gap.
                 allow_partial_search_results=False,
                 **where,
@@ -189,6 +191,7 @@ class AsyncSessionPages:
             ),
             self._index.state,
             self._index.max_retries,
+            worth_retrying=lambda error: is_retriable(error) or is_refused_answer(error),
         )
         if pit is not None:
             pit["id"] = found["pit_id"]
@@ -202,7 +205,7 @@ class AsyncSessionPages:
         pit: dict[str, str] | None = None,
     ) -> list[SessionSummary] | None:
         """Return the sessions of one aggregation, or None where `size` was too much and shrank."""
-        selection = Selection(sessions_query(filters), order=[])
+        selection = Selection(messages_only(filters), order=[])
         where = {} if pit is None else {"pit": pit}
         try:
             found = await self._pages.search(

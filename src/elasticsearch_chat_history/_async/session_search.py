@@ -67,7 +67,6 @@ class AsyncSessionSearch(AsyncSessionBase):
             ```
         """
         index = self._open_index()
-        embeddings = self._store._embeddings  # noqa: SLF001  # a session is a view on its store
         request = search_request(
             query,
             session_id=self.session_id,
@@ -80,8 +79,8 @@ class AsyncSessionSearch(AsyncSessionBase):
             operator=operator,
             fuzzy=fuzzy,
             mode=mode,
-            has_embeddings=embeddings is not None,
+            has_embeddings=self._embeddings is not None,
         )
         routing = index.routing_of(self.session_id)
         with logged("Could not search messages in Elasticsearch"):
-            return await AsyncSearcher(index, request, embeddings, routing=routing).hits()
+            return await AsyncSearcher(index, request, self._embeddings, routing=routing).hits()
