@@ -109,7 +109,7 @@ async def test_every_document_gets_what_it_lacks(
     )
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+@pytest.mark.parametrize("batch_size", [1, 7])
 async def test_the_order_stays_as_it_was_read(
     upstream_index: str,
     chats: AsyncElasticsearchChatStore,
@@ -144,7 +144,7 @@ async def test_ours_of_the_same_millisecond_stay_behind(
     assert seqs == [-2, -1, 0, 1, 2, 500]
 
 
-@pytest.mark.parametrize("cut", [(1, 0), (1, 1), (2, 5), (3, 11), (4, 19)])
+@pytest.mark.parametrize("cut", [(1, 1), (3, 11)])
 async def test_an_interruption_changes_no_order_and_is_taken_up_again(
     upstream_index: str,
     chats: AsyncElasticsearchChatStore,
@@ -162,7 +162,7 @@ async def test_an_interruption_changes_no_order_and_is_taken_up_again(
     admin.indices.refresh(index=upstream_index)
     assert await reads(chats, 2) == before
     done = sum("seq" in one for name in ("s0", "s1") for one in sources(admin, chats.index, name))
-    assert done > 0 or cut == (1, 0)
+    assert done > 0
     assert await chats.abackfill(batch_size=30) == 100 - done
     assert await reads(chats, 2) == before
     for name in ("s0", "s1"):
@@ -171,6 +171,7 @@ async def test_an_interruption_changes_no_order_and_is_taken_up_again(
     assert await chats.abackfill() == 0
 
 
+@pytest.mark.heavy
 async def test_more_than_a_thousand_messages_of_one_millisecond(
     index: str, chats: AsyncElasticsearchChatStore, admin: Elasticsearch
 ) -> None:
@@ -322,7 +323,8 @@ async def test_an_unreadable_document_keeps_its_place_and_is_told_of_once(
         assert ids[3] in line or ids[5] in line
         assert SECRET not in line
     admin.update(index=upstream_index, id=ids[3], doc={"history": documents[2]["history"]})
-    admin.delete(index=upstream_index, id=ids[5], refresh=True)
+    admin.delete(index=upstream_index, id=ids[5])
+    admin.indices.refresh(index=upstream_index)
     before = await reads(chats)
     assert await chats.abackfill() == 1
     assert await reads(chats) == before

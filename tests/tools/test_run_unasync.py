@@ -37,7 +37,7 @@ async def test_aget_names():
 
 
 def renamer(*verbs: str, plain_words: Sequence[str] = ()) -> Renamer:
-    return Renamer({"get", *verbs}, plain_words)
+    return Renamer({"get", *verbs}, plain_words, {"_async": "_sync"})
 
 
 def run(project: Path, *arguments: str, using: Renamer | None = None) -> int:

@@ -91,7 +91,9 @@ class AsyncMessageTransfer(AsyncStoreBase):
         """Store exported records under their own ids, with their times, order and metadata.
 
         An import that was interrupted is simply repeated with the same records: what is stored
-        already is left as it is. Only some thousand records are in memory at once.
+        already is left as it is. Only some thousand records are in memory at once. Unless the
+        store has `refresh=False`, one refresh at the end makes them visible; it takes the
+        maintenance privilege, without which they are visible with the next one.
 
         Args:
             records: An iterable of records, or of lines of JSON, such as an open file or the
