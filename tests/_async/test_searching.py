@@ -583,11 +583,11 @@ class TestMeaning:
     ) -> None:
         documents = [
             *complete("near", "the dog, a dog, that dog and this puppy"),
-            *complete("other", "puppy money", "a dog"),
+            *complete("other", "puppy money", "a dog", "puppy cash"),
         ]
         store_meanings(admin, async_semantic.index, documents)
         by_words = await async_semantic.asearch("puppy")
-        assert [hit.session_id for hit in by_words] == ["other", "near"]
+        assert [hit.session_id for hit in by_words] == ["other", "other", "near"]
         hits = await async_semantic.asearch("puppy", mode="hybrid")
         (near,) = [hit for hit in hits if hit.session_id == "near"]
         assert matches(near) == ["puppy"]
