@@ -11,6 +11,7 @@ from elasticsearch_chat_history._clock import (
     MAX_RUN_AHEAD,
     SPACING,
     HybridLogicalClock,
+    Ticks,
     system_microseconds,
 )
 
@@ -179,3 +180,36 @@ def test_whatever_happens_a_session_only_moves_on(taken: list[Step]) -> None:
 
 def test_the_system_gives_microseconds() -> None:
     assert system_microseconds() > NOW
+
+
+def test_the_same_call_at_the_same_time_has_the_same_values() -> None:
+    clock = HybridLogicalClock()
+    first = clock.ticks_of_call("s", "k", 3)
+    assert clock.ticks_of_call("s", "k", 3) is first
+    others = [
+        clock.ticks_of_call("s", "l", 3),
+        clock.ticks_of_call("t", "k", 3),
+        clock.ticks_of_call("s", None, 3),
+        clock.ticks_of_call("s", None, 3),
+    ]
+    assert len({one.values for one in [first, *others]}) == 5
+    values = first.values
+    del first
+    assert clock.ticks_of_call("s", "k", 3).values[0] > values[-1]
+
+
+def test_threads_that_make_the_same_call_at_once_have_the_same_values() -> None:
+    clock = HybridLogicalClock()
+    barrier = threading.Barrier(8)
+    found: list[Ticks] = []
+
+    def call() -> None:
+        barrier.wait()
+        found.append(clock.ticks_of_call("s", "k", 2))
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({one.values for one in found}) == 1

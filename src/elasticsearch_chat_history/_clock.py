@@ -10,9 +10,10 @@ import threading
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, MutableMapping
 
 # Messages of one session get a millisecond each: langchain-elasticsearch, which may read them as
 # well, pages by `created_at` alone and loses those that share one.
@@ -28,6 +29,13 @@ MAX_SESSIONS = 10_000
 def system_microseconds() -> int:
     """Return the system's time in microseconds since 1970."""
     return time.time_ns() // 1000
+
+
+class Ticks:
+    """The values that one call has, or several calls that are the same."""
+
+    def __init__(self, values: range) -> None:
+        self.values = values
 
 
 class HybridLogicalClock:
@@ -49,6 +57,8 @@ class HybridLogicalClock:
         self._max_drift = max_drift
         self._max_sessions = max_sessions
         self._lock = threading.Lock()
+        self._calls_lock = threading.Lock()
+        self._ticks_of_calls: MutableMapping[Hashable, Ticks] = WeakValueDictionary()
         self._last = 0
         # The last value of each session that is ahead of the time.
         self._last_of_session: OrderedDict[Hashable, int] = OrderedDict()
@@ -72,6 +82,26 @@ class HybridLogicalClock:
                 self._ends[start % SPACING] = values[-1]
             self._remember(session, values[-1])
             return values
+
+    def ticks_of_call(self, session: Hashable, key: str | None, count: int) -> Ticks:
+        """Return `count` values for a call, the same for all calls with its key at that time.
+
+        Of the same call made twice at once, each may store some of the messages: with the same
+        values, it does not matter which. The values are shared as long as somebody holds them.
+
+        Args:
+            session: The session.
+            key: The idempotency key of the call, or None for one that stands alone.
+            count: How many values it needs, at least 1.
+        """
+        if key is None:
+            return Ticks(self.tick(session, count))
+        call = (session, key, count)
+        with self._calls_lock:
+            ticks = self._ticks_of_calls.get(call)
+            if ticks is None:
+                ticks = self._ticks_of_calls[call] = Ticks(self.tick(session, count))
+            return ticks
 
     def observe(self, session: Hashable, value: int) -> None:
         """Make all later values of `session` greater than `value`."""

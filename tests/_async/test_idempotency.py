@@ -1,5 +1,7 @@
 """The same call again, by its idempotency key, changes nothing."""
 
+from collections import Counter
+
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
@@ -7,6 +9,7 @@ from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from tests.concurrency import async_together
 from tests.messages import numbered, texts
 from tests.stored import count, sources
+from tests.transport import recorded
 
 TURN: list[BaseMessage] = [HumanMessage("What?"), AIMessage("That.")]
 
@@ -68,6 +71,7 @@ async def test_the_same_call_many_times_at_once_is_stored_once(
         )
         for refresh in (True, False) * 4
     ]
+    requests = recorded(async_client)
     await async_together(
         [
             lambda history=history: history.aadd_messages(TURN, idempotency_key="k")  # type: ignore[misc]
@@ -76,3 +80,8 @@ async def test_the_same_call_many_times_at_once_is_stored_once(
     )
     assert count(admin, shared_index, session_id) == 2
     assert await histories[0].aget_messages() == TURN
+    # Whichever call stores a message, it gets the same place in the order.
+    bulks = [request for request in requests if request.endpoint == "_bulk"]
+    places = Counter(line for bulk in bulks for line in b"".join(bulk.body).splitlines())
+    assert len(bulks) > 1
+    assert len(places) == 4

@@ -180,10 +180,12 @@ class AsyncChatSession(AsyncSessionForking, AsyncSessionSearch):
         special = checked_metadata(metadata)
         if not listed:
             return
+        # Held until the end, for others that make the same call meanwhile.
+        ticks = CLOCK.ticks_of_call((self.index, self.session_id), key, len(listed))
         documents = documents_of(
             listed,
             self.session_id,
-            CLOCK.tick((self.index, self.session_id), len(listed)),
+            ticks.values,
             ensure_ascii=self.ensure_ascii,
             metadata=merged_metadata(self._options.metadata, special),
             idempotency_key=key,
