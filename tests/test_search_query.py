@@ -23,7 +23,7 @@ from elasticsearch_chat_history._search_query import (
 )
 
 # What a node allows at least, less some for filters.
-MAX_CLAUSES = 1_024 - 200
+MAX_CLAUSES = 1_000
 
 # As the JSON of a message has a character beyond ASCII.
 ESCAPE = re.compile(r"\\u[0-9a-f]{4}")
