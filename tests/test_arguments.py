@@ -17,6 +17,7 @@ from elasticsearch_chat_history._arguments import (
     checked_session_id,
     checked_ttl,
     either,
+    encodable,
     is_encodable,
 )
 
@@ -92,3 +93,5 @@ def test_an_argument_goes_by_either_of_its_names() -> None:
 def test_lone_surrogates_cannot_be_encoded() -> None:
     assert is_encodable("🌍")
     assert not is_encodable("\ud83c")
+    assert encodable("a\ud83cb") == "a?b"
+    assert encodable("🌍") == "🌍"

@@ -156,3 +156,8 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def encodable(text: str) -> str:
+    """Return `text` with each lone surrogate, which cannot be sent, replaced."""
+    return text if is_encodable(text) else text.encode("utf-8", "replace").decode()

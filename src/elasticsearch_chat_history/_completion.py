@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch_chat_history._documents import message_of, storable
+from elasticsearch_chat_history._arguments import encodable
+from elasticsearch_chat_history._documents import message_of
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._queries import messages_only
@@ -171,7 +172,7 @@ def searchable_parts(history: object) -> dict[str, str] | None:
         message = message_of({"_id": "", "_source": {"history": history}}, "")
     except UnreadableMessageError:
         return None
-    return {"content": storable(message.text), "type": storable(message.type)}
+    return {"content": encodable(message.text), "type": encodable(message.type)}
 
 
 def in_requests(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
 
-from elasticsearch_chat_history._arguments import is_encodable
+from elasticsearch_chat_history._arguments import encodable, is_encodable
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._results import StoredMessage
@@ -96,8 +96,8 @@ def documents_of(
             session_id=session_id,
             seq=seq,
             history=_history_of(message, position, ensure_ascii=ensure_ascii),
-            content=storable(message.text),
-            type=storable(message.type),
+            content=encodable(message.text),
+            type=encodable(message.type),
             metadata=metadata,
         )
         for position, (message, seq) in enumerate(zip(messages, seqs, strict=True))
@@ -117,8 +117,8 @@ def copy_of(hit: Mapping[str, Any], seq: int, session_id: str) -> Document:
         session_id=session_id,
         seq=seq,
         history=source["history"],
-        content=storable(message.text),
-        type=storable(message.type),
+        content=encodable(message.text),
+        type=encodable(message.type),
         metadata=source.get("metadata"),
         vector=source.get(VECTOR),
         created_at=int(hit["sort"][0]),
@@ -210,11 +210,6 @@ def _json_reason(error: Exception) -> str:
     # json's own TypeErrors name a type; other errors may quote the message's text.
     text = str(error)
     return text if text.startswith("Object of type ") else type(error).__name__
-
-
-def storable(text: str) -> str:
-    """Return the text with a question mark for what UTF-8 has no form for."""
-    return text if is_encodable(text) else text.encode("utf-8", "replace").decode()
 
 
 def _type_name(stored: object) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from elasticsearch_chat_history._arguments import checked_session_id, is_encodable
+from elasticsearch_chat_history._arguments import checked_session_id, encodable, is_encodable
 from elasticsearch_chat_history._completion import Moment, searchable_parts
-from elasticsearch_chat_history._documents import EPOCH, Document, storable
+from elasticsearch_chat_history._documents import EPOCH, Document
 from elasticsearch_chat_history._metadata import checked_metadata
 from elasticsearch_chat_history._sequence import seqs_of_run
 
@@ -232,7 +232,7 @@ def _history(item: Mapping[Any, Any], *, ensure_ascii: bool) -> str:
         if "history" not in item:
             raise ValueError("it has no message")
         history = item["history"]
-        return storable(history) if isinstance(history, str) else _json(history)
+        return encodable(history) if isinstance(history, str) else _json(history)
     if not isinstance(message, Mapping):
         raise TypeError(f"its message must be a JSON object, but is a {type(message).__name__}")
     text = _json(message, ensure_ascii=ensure_ascii)

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from elasticsearch_chat_history._arguments import encodable
 from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._queries import MAX_HITS
 
@@ -59,11 +60,6 @@ class SearchText:
         fuzzy = _count(self.words)
         exact = sum(_count(phrase) for phrase in self.phrases)
         return min(MAX_ALIKE, max(1, (MAX_WORDS - exact) // max(1, fuzzy)))
-
-
-def encodable(text: str) -> str:
-    """Return `text` with each lone surrogate, which JSON cannot send, replaced."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def search_text(query: str, *, fuzzy: bool = False) -> SearchText | None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from elasticsearch_chat_history._arguments import checked_count
+from elasticsearch_chat_history._arguments import checked_count, encodable
 from elasticsearch_chat_history._filters import checked_types, message_filters
 from elasticsearch_chat_history._queries import MAX_HITS, MESSAGE_FILTERS
 from elasticsearch_chat_history._search_query import (
     SearchText,
-    encodable,
     search_text,
     type_filters,
 )

@@ -16,9 +16,8 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.config import run_in_executor
 from pydantic import ConfigDict, field_validator, model_validator
 
-from elasticsearch_chat_history._arguments import checked_count
+from elasticsearch_chat_history._arguments import checked_count, encodable
 from elasticsearch_chat_history._async.search import AsyncMessageSearch
-from elasticsearch_chat_history._documents import storable
 from elasticsearch_chat_history._filters import (
     checked_session_ids,
     checked_time,
@@ -220,7 +219,7 @@ def _document_of(hit: SearchHit) -> Document:
     return Document(
         id=stored.id,
         # Pydantic takes no lone surrogates.
-        page_content=storable(str(stored.message.text)),
+        page_content=encodable(str(stored.message.text)),
         metadata={
             "session_id": stored.session_id,
             # Once more, as not all that handles documents keeps their ids.
