@@ -9,6 +9,7 @@ from elasticsearch_chat_history import (
     ChatHistoryError,
     IndexMappingError,
     MessagesNotStoredError,
+    SessionExistsError,
     UnreadableMessageError,
 )
 
@@ -18,6 +19,7 @@ ERRORS = [
     MessagesNotStoredError("chats", "s", {0: "a"}),
     UnreadableMessageError("d", "s", "it is not JSON"),
     IndexMappingError("chats", {"session_id": ("text", "keyword")}),
+    SessionExistsError("chats", "s"),
 ]
 
 

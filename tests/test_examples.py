@@ -71,6 +71,11 @@ README_EXAMPLES = [
     for number, code in enumerate(examples_in(README.read_text(encoding="utf-8")))
 ]
 
+# By name, as some of them are imported when they are asked for.
+MESSAGES = {
+    name: getattr(langchain_core.messages, name) for name in langchain_core.messages.__all__
+}
+
 Adapt = Callable[[str], str]
 
 
@@ -106,7 +111,7 @@ def test_docstring_example_runs(
     name: str, code: str, index: str, client_arguments: dict[str, Any], adapt: Adapt
 ) -> None:
     program = compiled(adapt(code), name)
-    prepared: Namespace = {**vars(langchain_core.messages), **vars(package)}
+    prepared: Namespace = {**MESSAGES, **vars(package)}
     if name.startswith("Async"):
         asyncio.run(run_awaiting(program, prepared, index, client_arguments))
     else:
