@@ -7,6 +7,8 @@ from elasticsearch import AsyncElasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, SearchHit
 
+pytestmark = pytest.mark.server_side
+
 
 @pytest.fixture
 async def async_chats(

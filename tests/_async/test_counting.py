@@ -12,6 +12,8 @@ from tests.messages import numbered
 from tests.stored import OWN_MAPPINGS, store
 from tests.transport import recorded
 
+pytestmark = pytest.mark.server_side
+
 
 async def test_counts_are_exact_on_several_shards_and_in_several_requests(
     index: str,

@@ -25,6 +25,8 @@ from tests.stored import (
 )
 from tests.transport import recorded
 
+pytestmark = pytest.mark.server_side
+
 MILLISECOND = 1_700_000_000_000
 
 

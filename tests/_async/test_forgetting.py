@@ -17,6 +17,8 @@ from tests.messages import numbered, texts
 from tests.stored import OWN_MAPPINGS, count, own_document, store
 from tests.transport import Request, before_each, recorded
 
+pytestmark = pytest.mark.server_side
+
 HOUR = 3_600_000_000
 DAY = timedelta(days=1)
 

@@ -25,6 +25,8 @@ from tests.stored import (
 )
 from tests.transport import failing
 
+pytestmark = pytest.mark.server_side
+
 
 async def all_of(history: AsyncElasticsearchChatMessageHistory) -> list[StoredMessage]:
     return [stored async for stored in history.aiter_messages()]

@@ -18,6 +18,8 @@ from tests.stored import (
     vectors,
 )
 
+pytestmark = pytest.mark.server_side
+
 NUMBERS = [vector_of(text) for text in texts(numbered(3))]
 
 

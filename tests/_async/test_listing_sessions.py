@@ -23,6 +23,8 @@ from tests.messages import numbered
 from tests.stored import OWN_MAPPINGS, own_document, store, upstream_document
 from tests.transport import Request, before_each, recorded
 
+pytestmark = pytest.mark.server_side
+
 Order = Literal["recent", "id"]
 both_orders = pytest.mark.parametrize("order", ["recent", "id"])
 CROWD = crowd()

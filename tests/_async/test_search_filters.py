@@ -19,6 +19,8 @@ from tests.messages import texts
 from tests.stored import complete_document, store
 from tests.transport import recorded
 
+pytestmark = pytest.mark.server_side
+
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
 

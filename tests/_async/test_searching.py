@@ -31,6 +31,8 @@ from tests.stored import (
 )
 from tests.transport import recorded
 
+pytestmark = pytest.mark.server_side
+
 MODES: tuple[Literal["text", "semantic", "hybrid"], ...] = ("text", "semantic", "hybrid")
 
 FIRST_SEQ = 1_700_000_000_000_000
