@@ -76,9 +76,12 @@ class AsyncSessionForking(AsyncSessionEditing):
             await index.refresh()
             if until is not None and not await self._has(until):
                 raise ValueError(f"until is no id of a message in this session: {until!r:.100}")
-            old = [hit async for hits in fork._all_ids() for hit in hits]
-            if old and not overwrite:
-                raise SessionExistsError(self.index, new_session_id)
+            old: list[Hit] = []
+            async with aclosing(fork._all_ids()) as pages:
+                async for hits in pages:
+                    if not overwrite:
+                        raise SessionExistsError(self.index, new_session_id)
+                    old += hits
             copied: list[str] = []
             try:
                 await self._copy_to(fork, until, copied)
@@ -89,9 +92,8 @@ class AsyncSessionForking(AsyncSessionEditing):
         return fork
 
     async def _has(self, message_id: str) -> bool:
-        async for hits in self._hits_of([message_id]):
-            return bool(hits)
-        return False
+        found = [hit async for hits in self._hits_of([message_id]) for hit in hits]
+        return bool(found)
 
     async def _copy_to(self, fork: Self, until: str | None, copied: list[str]) -> None:
         reader = AsyncSessionReader(
