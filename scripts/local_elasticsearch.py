@@ -35,6 +35,14 @@ __all__ = [
 ]
 
 
+# On small machines Elasticsearch takes the serial garbage collector, which clears the old heap
+# only when it is full. Above 95 % a node refuses all requests, so that it may stay there for ever.
+FOR_LONG_RUNS: dict[str, Any] = {
+    "heap": "1g",
+    "settings": {"indices.breaker.total.limit": "100%"},
+}
+
+
 @contextlib.contextmanager
 def find_or_start(
     version: str = DEFAULT_VERSION, **options: Any
@@ -43,13 +51,14 @@ def find_or_start(
 
     Args:
         version: What to start; the Elasticsearch of `ES_URL` has the version that it has.
-        options: As for `LocalElasticsearch`; nothing of it is applied to that of `ES_URL`.
+        options: As for `LocalElasticsearch`, with other defaults for many tests on one node;
+            nothing of it is applied to that of `ES_URL`.
     """
     named = named_elasticsearch(os.environ)
     if named is not None:
         yield named
     else:
-        with LocalElasticsearch(version, **options) as server:
+        with LocalElasticsearch(version, **{**FOR_LONG_RUNS, **options}) as server:
             yield server
 
 
