@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import BaseMessage
@@ -115,11 +115,16 @@ def checked_messages(messages: object) -> list[BaseMessage]:
     return listed
 
 
+def checked_list(name: str, kind: str, values: object) -> list[Any]:
+    """Return `values` as a list, if they are several; the characters of a text are not."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list of {kind}, but is a {type(values).__name__}")
+    return list(values)
+
+
 def checked_message_ids(ids: object) -> list[str]:
     """Return the ids of messages as a list."""
-    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
-        raise TypeError(f"ids must be a list of message ids, but is a {type(ids).__name__}")
-    listed = list(ids)
+    listed = checked_list("ids", "message ids", ids)
     for one in listed:
         if not isinstance(one, str):
             raise TypeError(

@@ -67,7 +67,7 @@ def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = N
     if routing is not None:
         action["routing"] = routing
     source = document.source(layout)
-    return f"{_json({'create': action})}\n{_json(source)}\n".encode()
+    return f"{compact_json({'create': action})}\n{compact_json(source)}\n".encode()
 
 
 def removal_line_of(hit: Mapping[str, Any]) -> bytes:
@@ -75,7 +75,7 @@ def removal_line_of(hit: Mapping[str, Any]) -> bytes:
     action = {"_index": hit["_index"], "_id": hit["_id"]}
     if "_routing" in hit:
         action["routing"] = hit["_routing"]
-    return f"{_json({'delete': action})}\n".encode()
+    return f"{compact_json({'delete': action})}\n".encode()
 
 
 def removals_in(answer: Mapping[str, Any], *, sent_before: bool) -> list[bool | Failure]:
@@ -135,5 +135,6 @@ def _failure_of(item: Mapping[str, Any]) -> Failure | None:
     )
 
 
-def _json(value: object) -> str:
+def compact_json(value: object) -> str:
+    """Return `value` as JSON without any space."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

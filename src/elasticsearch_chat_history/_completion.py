@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import encodable
+from elasticsearch_chat_history._bulk import compact_json
 from elasticsearch_chat_history._documents import message_of
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._mapping import VECTOR
@@ -58,7 +58,8 @@ class Update:
         }
         if self.routing is not None:
             action["routing"] = self.routing
-        return f"{_json({'update': action})}\n{_json({'doc': self.fields})}\n".encode()
+        lines = [compact_json({"update": action}), compact_json({"doc": self.fields})]
+        return "".join(f"{line}\n" for line in lines).encode()
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,3 @@ def _key(hit: Mapping[str, Any]) -> Key:
 
 def _lacks_seq(hit: Hit) -> bool:
     return hit["_source"].get("seq") is None
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

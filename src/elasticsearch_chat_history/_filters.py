@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch_chat_history._arguments import checked_session_id
+from elasticsearch_chat_history._arguments import checked_list, checked_session_id
 from elasticsearch_chat_history._documents import EPOCH, READABLE_TYPES
 from elasticsearch_chat_history._metadata import metadata_filters
 from elasticsearch_chat_history._queries import milliseconds_now
@@ -107,21 +107,15 @@ def checked_session_ids(session_ids: object) -> list[str] | None:
     """Return the ids as a list, or None if it is None."""
     if session_ids is None:
         return None
-    # The characters of one id would be taken for many.
-    if isinstance(session_ids, (str, bytes)) or not isinstance(session_ids, Iterable):
-        raise TypeError(
-            f"session_ids must be a list of session ids, but is a {type(session_ids).__name__}"
-        )
-    return [checked_session_id(session_id) for session_id in session_ids]
+    listed = checked_list("session_ids", "session ids", session_ids)
+    return [checked_session_id(session_id) for session_id in listed]
 
 
 def checked_types(types: object) -> list[str] | None:
     """Return the types of messages as a list, or None if it is None."""
     if types is None:
         return None
-    if isinstance(types, (str, bytes)) or not isinstance(types, Iterable):
-        raise TypeError(f"types must be a list of message types, but is a {type(types).__name__}")
-    listed = list(types)
+    listed = checked_list("types", "message types", types)
     for one in listed:
         if one not in READABLE_TYPES:
             known = ", ".join(sorted(READABLE_TYPES))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError
@@ -48,14 +48,12 @@ class Selection:
         order: The sort.
         fields: The parts of their source to return.
         routing: Where they are, in an index routed by session.
-        extra: More arguments of the search.
     """
 
     query: dict[str, Any]
     order: list[dict[str, Any]]
     fields: tuple[str, ...] = STORED_MESSAGE_FIELDS
     routing: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def session_query(

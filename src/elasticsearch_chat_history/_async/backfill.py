@@ -137,30 +137,20 @@ class AsyncBackfill:
             query = placed_query(moments[first : first + MAX_TERMS])
             after: list[Any] | None = None
             while True:
-                page = await self._search(query, after)
+                found = await self._index.search(
+                    query=query,
+                    sort=session_by_session(),
+                    size=PAGE_SIZE,
+                    source=False,
+                    track_total_hits=False,
+                    search_after=after,
+                )
+                page = found["hits"]["hits"]
                 hits += page
                 if len(page) < PAGE_SIZE:
                     break
                 after = page[-1]["sort"]
         return Placed.of(hits)
-
-    async def _search(self, query: dict[str, Any], after: list[Any] | None) -> list[Hit]:
-        found = await send(
-            lambda: self._index.client.search(
-                index=self._index.name,
-                query=query,
-                sort=session_by_session(),
-                size=PAGE_SIZE,
-                source=False,
-                track_total_hits=False,
-                allow_partial_search_results=False,
-                search_after=after,
-            ),
-            self._index.state,
-            self._index.max_retries,
-        )
-        hits: list[Hit] = found["hits"]["hits"]
-        return hits
 
     async def _update(self, updates: Sequence[Update]) -> None:
         """Send one bulk request, and again what of it may succeed later."""

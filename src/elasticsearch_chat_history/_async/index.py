@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elasticsearch import AuthorizationException, BadRequestError, NotFoundError
 
 from elasticsearch_chat_history._async.requests import send
+from elasticsearch_chat_history._clock import CLOCK
 from elasticsearch_chat_history._compat import AsyncLock
 from elasticsearch_chat_history._mapping import (
     UPSTREAM_FIELDS,
@@ -15,8 +16,9 @@ from elasticsearch_chat_history._mapping import (
     MappingReport,
     report_on,
 )
-from elasticsearch_chat_history._queries import is_missing_index, routing_of
+from elasticsearch_chat_history._queries import is_missing_index, latest_seq, routing_of
 from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._retries import is_retriable
 from elasticsearch_chat_history._shared import (
     cluster_of,
     forget_layout,
@@ -26,6 +28,8 @@ from elasticsearch_chat_history._shared import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from elasticsearch import AsyncElasticsearch
 
     from elasticsearch_chat_history._index_definition import IndexDefinition
@@ -81,6 +85,29 @@ class AsyncChatIndex:
         if forget_layout(self._key, stale):
             LOGGER.warning("Index %r has changed or vanished; it is prepared again.", self.name)
         return await self.prepare()
+
+    async def search(
+        self, *, worth_retrying: Callable[[Exception], bool] = is_retriable, **arguments: Any
+    ) -> Any:
+        """Return the answer of a search; `pit` among the arguments goes in place of the index."""
+        where: dict[str, Any] = {} if "pit" in arguments else {"index": self.name}
+        return await send(
+            lambda: self.client.search(
+                # A shard that does not answer must be an error, not a gap.
+                allow_partial_search_results=False,
+                **where,
+                **arguments,
+            ),
+            self.state,
+            self.max_retries,
+            worth_retrying=worth_retrying,
+        )
+
+    def observe(self, session_id: str, hits: Sequence[Mapping[str, Any]]) -> None:
+        """Let the clock see how far the sorted hits of a session go."""
+        seq = latest_seq(hits)
+        if seq is not None:
+            CLOCK.observe((self.name, session_id), seq)
 
     async def refresh(self) -> bool:
         """Make all that was written visible to searches; tell whether this user may do so."""

@@ -44,25 +44,16 @@ class AsyncPages:
             page_size: How many hits to return, unless `arguments` says so.
             arguments: More arguments of the search; `pit` goes in place of the index.
         """
-        where: dict[str, Any] = {}
-        if "pit" not in arguments:
-            where = {"index": self._index.name, "routing": selection.routing}
-        found = await send(
-            lambda: self._index.client.search(
-                **{
-                    "query": selection.query,
-                    "sort": selection.order,
-                    "size": page_size.messages,
-                    "source": {"includes": list(selection.fields)},
-                    # A shard that does not answer must be an error, not a gap.
-                    "allow_partial_search_results": False,
-                    **where,
-                    **selection.extra,
-                    **arguments,
-                }
-            ),
-            self._index.state,
-            self._index.max_retries,
+        where = {} if "pit" in arguments else {"routing": selection.routing}
+        found = await self._index.search(
+            **{
+                "query": selection.query,
+                "sort": selection.order,
+                "size": page_size.messages,
+                "source": {"includes": list(selection.fields)},
+                **where,
+                **arguments,
+            },
             # From a server that never answered, a failure says nothing about the page.
             worth_retrying=lambda error: (
                 (is_retriable(error) or is_refused_answer(error))

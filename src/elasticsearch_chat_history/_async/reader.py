@@ -9,7 +9,6 @@ from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._async.pages import AsyncPages, Hit
 from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._clock import CLOCK
 from elasticsearch_chat_history._last_messages import LastMessages
 from elasticsearch_chat_history._queries import (
     MAX_HITS,
@@ -18,7 +17,6 @@ from elasticsearch_chat_history._queries import (
     Selection,
     is_lost_snapshot,
     is_missing_index,
-    latest_seq,
     milliseconds_now,
     oldest_first,
     session_query,
@@ -94,7 +92,7 @@ class AsyncSessionReader:
         selection = self._selection(newest_first=newest_first)
         async with aclosing(self._pages.each(selection, size)) as pages:
             async for hits in pages:
-                self._observe(hits)
+                self._index.observe(self._session_id, hits)
                 yield hits
 
     async def _last_of_one_page(self, limit: int, size: PageSize) -> list[Hit]:
@@ -145,7 +143,7 @@ class AsyncSessionReader:
     ) -> Any:
         selection = self._selection(newest_first=newest_first, since=since)
         found = await self._pages.search(selection, page_size, **arguments)
-        self._observe(found["hits"]["hits"])
+        self._index.observe(self._session_id, found["hits"]["hits"])
         return found
 
     def _selection(self, *, newest_first: bool, since: int | None = None) -> Selection:
@@ -155,8 +153,3 @@ class AsyncSessionReader:
             self._fields,
             self._index.routing_of(self._session_id),
         )
-
-    def _observe(self, hits: list[Hit]) -> None:
-        seq = latest_seq(hits)
-        if seq is not None:
-            CLOCK.observe((self._index.name, self._session_id), seq)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from elasticsearch import ApiError, BadRequestError, NotFoundError
 
 from elasticsearch_chat_history._async.pages import Hit
-from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._clock import CLOCK
 from elasticsearch_chat_history._documents import stored_message_of
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._highlights import Highlighter
@@ -16,7 +14,6 @@ from elasticsearch_chat_history._queries import (
     MAX_HITS,
     STORED_MESSAGE_FIELDS,
     is_missing_index,
-    latest_seq,
     total_order,
 )
 from elasticsearch_chat_history._rank_fusion import fused
@@ -120,18 +117,11 @@ class AsyncSearcher:
         if self._request.per_session:
             what["collapse"] = {"field": "session_id"}
         try:
-            return await send(
-                lambda: self._index.client.search(
-                    index=self._index.name,
-                    routing=self._routing,
-                    sort=[{"_score": {"order": "desc"}}, *total_order(newest_first=True)],
-                    source={"includes": list(STORED_MESSAGE_FIELDS)},
-                    # A shard that does not answer must be an error, not a gap.
-                    allow_partial_search_results=False,
-                    **what,
-                ),
-                self._index.state,
-                self._index.max_retries,
+            return await self._index.search(
+                routing=self._routing,
+                sort=[{"_score": {"order": "desc"}}, *total_order(newest_first=True)],
+                source={"includes": list(STORED_MESSAGE_FIELDS)},
+                **what,
             )
         except (BadRequestError, NotFoundError) as error:
             if is_missing_index(error) or _lacks_sessions(error):
@@ -160,15 +150,10 @@ class AsyncSearcher:
             # Without its `type`, only the message itself tells for certain.
             if self._request.types is not None and stored.message.type not in self._request.types:
                 continue
-            self._observe(hit, stored.session_id)
+            self._index.observe(stored.session_id, [hit])
             highlights = self._highlighter.highlights_of(hit)
             readable.append(SearchHit(float(hit["_score"]), stored, highlights))
         return readable
-
-    def _observe(self, hit: Hit, session_id: str) -> None:
-        seq = latest_seq([hit])
-        if seq is not None:
-            CLOCK.observe((self._index.name, session_id), seq)
 
 
 def _hits_of(found: Any) -> list[Hit]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import AsyncElasticsearch
 
 from elasticsearch_chat_history._arguments import Refresh, checked_session_id
+from elasticsearch_chat_history._async.closing import AsyncClosable
 from elasticsearch_chat_history._async.index import AsyncChatIndex
 from elasticsearch_chat_history._async.reader import AsyncSessionReader
 from elasticsearch_chat_history._async.store import AsyncStoreBase
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AsyncSessionBase:
+class AsyncSessionBase(AsyncClosable):
     """Chat message history of one session, kept in Elasticsearch.
 
     Making the object talks to nobody, and reading never changes anything: the index is made, or
@@ -151,19 +151,6 @@ class AsyncSessionBase:
         self._closed = True
         if self._owns_store:
             await self._store.aclose()
-
-    async def __aenter__(self) -> Self:
-        """Return the history."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the history."""
-        await self.aclose()
 
     def __repr__(self) -> str:
         """Describe the history without its messages or credentials."""

@@ -123,10 +123,11 @@ class AsyncSessionEditing(AsyncSessionBase):
     async def aset_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Replace the content of the session.
 
-        The new messages are stored first, and then the old ones removed, so that readers see the
-        old, for a moment both, and then the new. After a crash in between both are there; the next
-        `aset_messages` mends that. Of two at the same time, or of messages that are added
-        meanwhile, what was stored later in the order of the session stays.
+        The new messages are stored first, and then the old ones removed, so that readers always
+        find all of the old or all of the new; for a moment some of the others may be beside them.
+        After a crash in between both are there; the next `aset_messages` mends that. Of two at the
+        same time, or of messages that are added meanwhile, what was stored later in the order of
+        the session stays.
 
         Args:
             messages: The messages; an empty list clears the session.

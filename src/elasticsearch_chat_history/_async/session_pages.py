@@ -8,14 +8,12 @@ from elasticsearch import ApiError, BadRequestError, TransportError
 
 from elasticsearch_chat_history._async.pages import AsyncPages
 from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._clock import CLOCK
 from elasticsearch_chat_history._queries import (
     MAX_HITS,
     PIT_KEEP_ALIVE,
     Selection,
     is_lost_snapshot,
     is_refused_answer,
-    latest_seq,
     messages_only,
 )
 from elasticsearch_chat_history._retries import is_retriable
@@ -180,17 +178,11 @@ class AsyncSessionPages:
         return len(sessions.get("buckets", [])), sessions.get("after_key", {}).get("session_id")
 
     async def _search(self, *, pit: dict[str, str] | None = None, **arguments: Any) -> Any:
-        where: dict[str, Any] = {"index": self._index.name} if pit is None else {"pit": pit}
-        found = await send(
-            lambda: self._index.client.search(
-                query=messages_only(self._filters),
-                # A shard that does not answer must be an error, not a gap.
-                allow_partial_search_results=False,
-                **where,
-                **arguments,
-            ),
-            self._index.state,
-            self._index.max_retries,
+        where = {} if pit is None else {"pit": pit}
+        found = await self._index.search(
+            query=messages_only(self._filters),
+            **where,
+            **arguments,
             worth_retrying=lambda error: is_retriable(error) or is_refused_answer(error),
         )
         if pit is not None:
@@ -222,8 +214,6 @@ class AsyncSessionPages:
         summaries = []
         for bucket, hit in zip(buckets, hits, strict=True):
             summary = summary_of(bucket)
-            seq = latest_seq([hit])
-            if seq is not None:
-                CLOCK.observe((self._index.name, summary.session_id), seq)
+            self._index.observe(summary.session_id, [hit])
             summaries.append(summary)
         return summaries

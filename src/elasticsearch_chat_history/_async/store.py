@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from datetime import timedelta
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 from langchain_core.embeddings import Embeddings
@@ -17,6 +16,7 @@ from elasticsearch_chat_history._arguments import (
     checked_index,
     either,
 )
+from elasticsearch_chat_history._async.closing import AsyncClosable
 from elasticsearch_chat_history._async.index import AsyncChatIndex
 from elasticsearch_chat_history._connection import (
     checked_client,
@@ -28,11 +28,8 @@ from elasticsearch_chat_history._index_definition import IndexDefinition
 from elasticsearch_chat_history._options import DEFAULT_MAX_RETRIES, SessionOptions
 from elasticsearch_chat_history._reporting import logged
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class AsyncStoreBase:
+class AsyncStoreBase(AsyncClosable):
     """All sessions of one index: list, search, forget, copy and complete them.
 
     Making the object talks to nobody. Its histories share its client and their bulk requests;
@@ -185,19 +182,6 @@ class AsyncStoreBase:
         was_closed, self._closed = self._closed, True
         if self._owns_client and not was_closed:
             await self.client.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the store."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the store."""
-        await self.aclose()
 
     def __repr__(self) -> str:
         """Describe the store without its messages or credentials."""
