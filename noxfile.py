@@ -1,3 +1,6 @@
+# /// script
+# dependencies = ["nox[uv]>=2025.11.12"]
+# ///
 """The project's tasks: `nox -l` lists them, `nox` runs what a change has to pass."""
 
 import atexit
@@ -13,8 +16,8 @@ import nox
 sys.path.insert(0, "scripts")
 from local_elasticsearch import find_or_start  # needs the path
 
-nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = "CI" in os.environ  # elsewhere, skipped and said so
 nox.options.reuse_venv = "yes"
 nox.options.sessions = [
@@ -132,7 +135,8 @@ def benchmark(session: nox.Session) -> None:
     names = [argument for argument in session.posargs if not argument.startswith("-")]
     options = [argument for argument in session.posargs if argument.startswith("-")]
     for name in names or BENCHMARKS:
-        server = server_environment(DEFAULT_SERVER)
+        # What a disk costs is a part of what is measured.
+        server = server_environment(DEFAULT_SERVER, in_memory=False)
         session.run("python", f"benchmarks/{name}.py", *options, env=server)
 
 
@@ -195,13 +199,10 @@ def forget_earlier_coverage() -> None:
 
 
 @cache
-def server_environment(version: str) -> dict[str, str]:
+def server_environment(version: str, *, in_memory: bool = True) -> dict[str, str]:
     """Start a server at the first need, for all sessions of this run."""
-    sys.path.insert(0, "scripts")
-
-    return dict(
-        _servers.enter_context(find_or_start(version=version, quick_start=False)).environment
-    )
+    server = find_or_start(version=version, quick_start=False, in_memory=in_memory)
+    return dict(_servers.enter_context(server).environment)
 
 
 def environment_beside(session: nox.Session, name: str, *packages: str) -> str:

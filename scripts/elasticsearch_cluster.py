@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_address import HTTP_OK, NO_ANSWER, RunningElasticsearch
 from elasticsearch_distribution import DEFAULT_VERSION
+from elasticsearch_folders import Folders
 from elasticsearch_launch import find_launcher
 from elasticsearch_plan import LOOPBACK, ElasticsearchStartError, Launcher, NodePlan, Setting
 from elasticsearch_ports import choose_ports
@@ -106,6 +104,7 @@ class LocalElasticsearch:
         nodes: int = 1,
         settings: Mapping[str, Setting] | None = None,
         data: str | os.PathLike[str] | None = None,
+        in_memory: bool = False,
         heap: str = "512m",
         quick_start: bool = True,
         timeout: float = START_SECONDS,
@@ -119,6 +118,9 @@ class LocalElasticsearch:
             nodes: How many nodes the cluster has.
             settings: More settings, for all nodes; they take effect at a node's next start.
             data: A folder to keep the data in; a temporary one by default, removed at the end.
+            in_memory: Whether temporary data may stay in memory, where the machine offers that:
+                many times as fast for tests, which make and change many indices. In Docker the
+                data stay in a volume.
             heap: The memory of each node.
             quick_start: Whether to start in half the time, and run slower; not for long runs.
             timeout: How many seconds a start may take.
@@ -134,10 +136,11 @@ class LocalElasticsearch:
         self._port = port
         self._node_count = nodes
         self._data = None if data is None else Path(data).absolute()
+        self._in_memory = in_memory
         self._heap = heap
         self._quick_start = quick_start
         self._timeout = timeout
-        self._folder: Path | None = None
+        self._folders: Folders | None = None
         self._launcher: Launcher | None = None
 
     @property
@@ -185,15 +188,15 @@ class LocalElasticsearch:
         if self.nodes:
             return
         try:
-            self._folder = self._make_folder()
+            self._folders = Folders.make(self._data, in_memory=self._in_memory)
             self._launcher = find_launcher(
                 self.version,
-                self._folder,
+                self._folders,
                 secure_cluster=self.password is not None and self._node_count > 1,
             )
             for attempt in range(1, _PORT_ATTEMPTS + 1):
                 try:
-                    self._start_nodes(self._folder)
+                    self._start_nodes(self._folders)
                 except ElasticsearchStartError:
                     # Another process may have taken a port between our look and the node's.
                     again = self._port is None and attempt < _PORT_ATTEMPTS
@@ -209,9 +212,9 @@ class LocalElasticsearch:
     def stop(self) -> None:
         """End all nodes, and remove the data unless the caller named their folder."""
         self._end_nodes()
-        if self._folder is not None and self._data is None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = None
+        if self._folders is not None:
+            self._folders.remove()
+        self._folders = None
 
     def wait_until_healthy(self, nodes: Sequence[Node]) -> None:
         """Wait until each of `nodes` answers and is in one cluster with all running nodes."""
@@ -249,27 +252,8 @@ class LocalElasticsearch:
             settings["cluster.initial_master_nodes"] = names
         return {**settings, **self.settings}
 
-    def _make_folder(self) -> Path:
-        if self._data is None:
-            folder = Path(tempfile.mkdtemp(prefix="elasticsearch-"))
-            # The server may run under another user, who has to pass through.
-            folder.chmod(0o711)
-            return folder
-        self._data.mkdir(parents=True, exist_ok=True)
-        return self._data
-
-    def _cluster_name(self, folder: Path) -> str:
-        """Return a name that no other cluster has, so that two never join; kept data keep it."""
-        name = f"chat-history-{uuid.uuid4().hex[:12]}"
-        if self._data is None:
-            return name
-        kept = folder / "cluster-name"
-        if not kept.exists():
-            kept.write_text(name, encoding="utf-8")
-        return kept.read_text(encoding="utf-8")
-
-    def _start_nodes(self, folder: Path) -> None:
-        cluster = self._cluster_name(folder)
+    def _start_nodes(self, folders: Folders) -> None:
+        cluster = folders.cluster_name()
         ports = choose_ports(self._port, self._node_count)
         self.nodes = [
             Node(
@@ -278,13 +262,14 @@ class LocalElasticsearch:
                     version=self.version,
                     name=f"node-{number}",
                     cluster=cluster,
-                    folder=folder / f"node-{number}",
+                    folder=folders.files / f"node-{number}",
+                    data=folders.data / f"node-{number}" / "data",
                     port=port,
                     transport_port=transport_port,
                     heap=self._heap,
                     quick_start=self._quick_start,
                     password=self.password,
-                    temporary=self._data is None,
+                    temporary=folders.temporary,
                 ),
             )
             for number, (port, transport_port) in enumerate(ports, start=1)

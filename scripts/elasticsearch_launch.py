@@ -11,6 +11,7 @@ from pathlib import Path
 import elasticsearch_distribution as distribution
 from elasticsearch_distribution import ElasticsearchUnavailableError
 from elasticsearch_docker import DockerLauncher, find_docker
+from elasticsearch_folders import Folders
 from elasticsearch_jdk import find_java
 from elasticsearch_plan import LOOPBACK, Launcher, NodePlan, Setting
 from elasticsearch_process import OwnedProcess
@@ -74,14 +75,14 @@ class DistributionLauncher:
                 self._make_keystore(plan.password, environment)
                 self._keystores[plan.password] = keystore.read_bytes()
             keystore.write_bytes(self._keystores[plan.password])
-        give_to(self.user, plan.folder)
+        give_to(self.user, plan.folder, plan.data)
         return OwnedProcess(
             self._server_command(environment),
             folder=self.home,
             environment=environment,
             log=plan.log,
             user=self.user,
-            remove_when_orphaned=[plan.folder] if plan.temporary else [],
+            remove_when_orphaned=[plan.folder, plan.data.parent] if plan.temporary else [],
         )
 
     def clean(self, plan: NodePlan) -> None:
@@ -138,12 +139,12 @@ class DistributionLauncher:
             raise RuntimeError(f"The keystore could not be made:\n{run.stdout}{run.stderr}")
 
 
-def find_launcher(version: str, folder: Path, *, secure_cluster: bool) -> Launcher:
+def find_launcher(version: str, folders: Folders, *, secure_cluster: bool) -> Launcher:
     """Return the way to run this version: Docker when an engine answers, else Maven and a JDK.
 
     Args:
         version: The server's version.
-        folder: Where the nodes keep their files.
+        folders: Where the nodes keep what they write.
         secure_cluster: Whether there will be several nodes, with a password.
     """
     reasons: list[str] = []
@@ -154,7 +155,7 @@ def find_launcher(version: str, folder: Path, *, secure_cluster: bool) -> Launch
         docker = find_docker(version, reasons)
         if docker is not None:
             return DockerLauncher(docker)
-    return find_distribution(version, folder, reasons)
+    return find_distribution(version, folders.files, reasons)
 
 
 def find_distribution(version: str, folder: Path, reasons: list[str]) -> DistributionLauncher:

@@ -25,6 +25,7 @@ class NodePlan:
     name: str
     cluster: str
     folder: Path
+    data: Path
     port: int
     transport_port: int
     heap: str
@@ -43,11 +44,6 @@ class NodePlan:
     def log(self) -> Path:
         """The file with the node's output."""
         return self.folder / "output.log"
-
-    @property
-    def data(self) -> Path:
-        """The folder with the node's data."""
-        return self.folder / "data"
 
 
 class Launcher(Protocol):

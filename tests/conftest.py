@@ -21,7 +21,7 @@ pytest_plugins = ["tests.corpus", "tests.harmed_nodes", "tests.ledger", "tests.t
 @pytest.fixture(scope="session")
 def server() -> Iterator[RunningElasticsearch | LocalElasticsearch]:
     """The server that all tests share, but for those that do harm to one."""
-    with find_or_start() as running:
+    with find_or_start(in_memory=True) as running:
         yield running
 
 
