@@ -1,6 +1,8 @@
 """What of a model's answer can be stored as a vector."""
 
+import math
 from array import array
+from collections.abc import Collection
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -14,8 +16,9 @@ from elasticsearch_chat_history._mapping import IndexLayout
 from elasticsearch_chat_history._vectors import (
     EMBEDDED_AT_ONCE,
     MAX_DIMENSIONS,
+    MAX_FAILURES_IN_A_ROW,
+    EmbeddingBatches,
     UnusableVectorError,
-    batches_of,
     checked_answer,
     checked_vector,
     positions_to_embed,
@@ -85,11 +88,53 @@ def test_blank_texts_are_not_asked_about() -> None:
     assert positions_to_embed(["a", "", " \n\t", "b"]) == [0, 3]
 
 
+def ask(texts: int, *, refused: Collection[int]) -> tuple[list[int], list[int], int]:
+    """Ask a model that fails where one text of a batch is refused.
+
+    Returns the positions that have their vector, the lengths of the batches, and how many texts
+    were given up.
+    """
+    found: list[int] = []
+    lengths: list[int] = []
+    given_up = 0
+    batches = EmbeddingBatches(range(texts))
+    for batch in batches:
+        lengths.append(len(batch))
+        if any(position in refused for position in batch):
+            given_up += batches.failed(batch)
+        else:
+            batches.answered()
+            found += batch
+    assert len(found) + given_up == texts
+    return found, lengths, given_up
+
+
 def test_many_texts_are_asked_about_in_parts() -> None:
-    parts = list(batches_of(range(2 * EMBEDDED_AT_ONCE + 1)))
-    assert [len(part) for part in parts] == [EMBEDDED_AT_ONCE, EMBEDDED_AT_ONCE, 1]
-    assert [position for part in parts for position in part] == [*range(2 * EMBEDDED_AT_ONCE + 1)]
-    assert list(batches_of([])) == []
+    found, lengths, _ = ask(2 * EMBEDDED_AT_ONCE + 1, refused=())
+    assert lengths == [EMBEDDED_AT_ONCE, EMBEDDED_AT_ONCE, 1]
+    assert found == [*range(2 * EMBEDDED_AT_ONCE + 1)]
+    assert ask(0, refused=()) == ([], [], 0)
+
+
+@pytest.mark.parametrize("texts", [1, 2, 3, EMBEDDED_AT_ONCE, 3 * EMBEDDED_AT_ONCE])
+@pytest.mark.parametrize("place", [0.0, 0.4, 1.0])
+def test_a_refused_text_costs_no_vector_but_its_own(texts: int, place: float) -> None:
+    _, lengths, given_up = ask(texts, refused={round(place * (texts - 1))})
+    assert given_up == 1
+    assert len(lengths) <= 3 + 2 * math.log2(EMBEDDED_AT_ONCE)
+
+
+def test_failures_of_long_ago_are_not_in_a_row() -> None:
+    refused = range(0, 100 * EMBEDDED_AT_ONCE, 2 * EMBEDDED_AT_ONCE)
+    _, _, given_up = ask(100 * EMBEDDED_AT_ONCE, refused=refused)
+    assert given_up == len(refused)
+
+
+@pytest.mark.parametrize("texts", [1, 2, 100, 10_000])
+def test_a_model_out_of_order_is_soon_asked_no_more(texts: int) -> None:
+    found, lengths, _ = ask(texts, refused=range(texts))
+    assert found == []
+    assert len(lengths) <= MAX_FAILURES_IN_A_ROW
 
 
 def test_documents_get_and_lose_vectors_in_their_place() -> None:

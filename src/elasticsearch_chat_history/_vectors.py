@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ Vector = list[float]
 
 # How many texts a model is asked about at once. Models that bear fewer divide them further.
 EMBEDDED_AT_ONCE = 128
+# After so many failures in a row a model is taken to be out of order.
+MAX_FAILURES_IN_A_ROW = 7
 # Of a `dense_vector`: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/dense-vector
 MAX_DIMENSIONS = 4_096
 # Elasticsearch divides a vector by its length, which it computes with 32-bit floats: the square
@@ -59,15 +61,47 @@ class VectorProblems:
             )
 
 
+class EmbeddingBatches:
+    """The texts that a model is asked about together, told by their positions.
+
+    A batch that fails is asked about again in halves, so that a text which the model refuses, as
+    one too long for it, costs no vector but its own. A model that is out of order is not asked
+    about what is left.
+    """
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        """Divide the positions into batches."""
+        starts = range(0, len(positions), EMBEDDED_AT_ONCE)
+        self._waiting = deque(positions[start : start + EMBEDDED_AT_ONCE] for start in starts)
+        self._failures_in_a_row = 0
+
+    def __iter__(self) -> Iterator[Sequence[int]]:
+        """Yield one batch after the other, for one call of the model each."""
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def answered(self) -> None:
+        """Take note that the model works."""
+        self._failures_in_a_row = 0
+
+    def failed(self, batch: Sequence[int]) -> int:
+        """Take note that the model failed at a batch; return how many texts are given up."""
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row == MAX_FAILURES_IN_A_ROW:
+            given_up = len(batch) + sum(map(len, self._waiting))
+            self._waiting.clear()
+            return given_up
+        if len(batch) == 1:
+            return 1
+        # Behind all others, so that one text that is refused makes no long row of failures.
+        middle = len(batch) // 2
+        self._waiting += [batch[:middle], batch[middle:]]
+        return 0
+
+
 def positions_to_embed(texts: Sequence[str]) -> list[int]:
     """Return the positions of the texts that have a meaning to find."""
     return [position for position, text in enumerate(texts) if text.strip()]
-
-
-def batches_of(positions: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yield the positions in parts, each for one call of a model."""
-    for start in range(0, len(positions), EMBEDDED_AT_ONCE):
-        yield positions[start : start + EMBEDDED_AT_ONCE]
 
 
 def checked_answer(answer: Any, texts: int) -> list[Any]:

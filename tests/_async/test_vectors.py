@@ -106,7 +106,7 @@ async def test_without_a_model_nothing_is_added_or_copied(
     [
         (fail, "RuntimeError (2)"),
         (nothing, "TypeError (2)"),
-        (too_few, "its answer to 2 texts has 1 vectors (2)"),
+        (too_few, "its answer to 1 texts has 0 vectors (2)"),
         (partial(vectors_for, dimensions=4097), "4097 dimensions, where 1 to 4096 can"),
     ],
     ids=["raises", "answers nothing", "answers too few", "answers too much"],
@@ -139,17 +139,19 @@ async def test_an_unusable_vector_concerns_its_own_text_only(
     assert "a vector that is zero or not finite (2)" in line
 
 
-async def test_a_failure_concerns_the_texts_of_one_call_of_the_model_only(
+async def test_a_text_that_the_model_refuses_costs_no_vector_but_its_own(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fail_once(wanted: list[str]) -> Any:
-        return fail(wanted) if len(model.calls) == 1 else vectors_for(wanted)
+    def refuse(wanted: list[str]) -> Any:
+        return fail(wanted) if SECRET in wanted else vectors_for(wanted)
 
-    model = Model(fail_once)
-    found = await vectors_of(["a"] * (EMBEDDED_AT_ONCE + 2), model)
-    assert list(found) == [EMBEDDED_AT_ONCE, EMBEDDED_AT_ONCE + 1]
+    wanted = ["a"] * (EMBEDDED_AT_ONCE + 2)
+    wanted[3] = SECRET
+    found = await vectors_of(wanted, Model(refuse))
+    assert sorted(found) == [position for position in range(len(wanted)) if position != 3]
     (line,) = lines(caplog)
-    assert "RuntimeError (128)" in line
+    assert line.startswith("1 of 130 messages get no vector")
+    assert "RuntimeError (1)" in line
 
 
 async def test_the_model_is_not_asked_where_there_is_nothing_to_ask(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from elasticsearch_chat_history._vectors import (
+    EmbeddingBatches,
     UnusableVectorError,
     Vector,
     VectorProblems,
-    batches_of,
     checked_answer,
     checked_vector,
     positions_to_embed,
@@ -46,13 +46,15 @@ async def vectors_of(texts: Sequence[str], embeddings: Embeddings) -> dict[int, 
     vectors: dict[int, Vector] = {}
     problems = VectorProblems()
     wanted = positions_to_embed(texts)
-    for batch in batches_of(wanted):
+    batches = EmbeddingBatches(wanted)
+    for batch in batches:
         try:
             answer = await embeddings.aembed_documents([texts[position] for position in batch])
             found = checked_answer(answer, len(batch))
         except Exception as error:  # noqa: BLE001  # the model is foreign, so anything may fail
-            problems.note(error, len(batch))
+            problems.note(error, batches.failed(batch))
             continue
+        batches.answered()
         for position, vector in zip(batch, found, strict=True):
             try:
                 vectors[position] = checked_vector(vector)
