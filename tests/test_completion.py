@@ -1,6 +1,5 @@
 """What completes a document, and in which order that has to happen."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,7 +7,6 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history._completion import (
     Placed,
-    in_requests,
     searchable_parts,
     unplaced_moments,
     updates_of,
@@ -113,25 +111,3 @@ def test_what_may_go_on_with_the_next_page_is_known() -> None:
     assert without_last_moment(hits[1:]) == 0
     assert without_last_moment([]) == 0
     assert without_last_moment([*hits, hit(3, 6, session_id="t")]) == 3
-
-
-def test_an_update_is_written_for_its_own_index_and_shard() -> None:
-    routed = {**hit(0), "_routing": "r"}
-    (update,) = updates_of([routed], NOTHING_PLACED)
-    action, body = [json.loads(line) for line in update.lines.splitlines()]
-    assert action["update"].items() >= {"_index": "chats", "_id": "0", "routing": "r"}.items()
-    assert body == {"doc": {"content": "0", "type": "human", "seq": 5_000}}
-    (unrouted,) = updates_of([hit(0)], NOTHING_PLACED)
-    assert b"routing" not in unrouted.lines
-
-
-def test_requests_are_limited_by_number_and_size() -> None:
-    updates = updates_of([hit(number) for number in range(5)], NOTHING_PLACED)
-    size = len(updates[0].lines)
-    by_number = in_requests(updates, most=2, most_bytes=1_000_000)
-    assert [len(part) for part in by_number] == [2, 2, 1]
-    by_size = in_requests(updates, most=100, most_bytes=3 * size)
-    assert [len(part) for part in by_size] == [3, 2]
-    alone = list(in_requests(updates, most=100, most_bytes=1))
-    assert [part[0].id for part in alone] == ["4", "3", "2", "1", "0"]
-    assert list(in_requests([], most=1, most_bytes=1)) == []

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elasticsearch_chat_history._sequence import SequenceFiller, seq_of, seqs_of_run
+from elasticsearch_chat_history._clock import SPACING
+from elasticsearch_chat_history._sequence import (
+    SequenceFiller,
+    seq_of,
+    seqs_of_call,
+    seqs_of_run,
+)
 
 MISSING = -(2**63)
 
@@ -64,3 +70,22 @@ def test_the_order_stays_as_it_is(messages: list[tuple[int, int | None]], page: 
     assert [time for time, _ in found] == [int(one["sort"][0]) for one in hits]
     assert found == sorted(set(found))
     assert {seq for _, seq in in_order if seq is not None} <= {seq for _, seq in found}
+
+
+@given(
+    begins=st.lists(st.integers(1, 10**16), min_size=1, max_size=3),
+    attempts=st.lists(st.integers(0, 2), min_size=1, max_size=10),
+)
+def test_a_call_of_several_attempts_is_put_where_the_earliest_began(
+    begins: list[int], attempts: list[int]
+) -> None:
+    used = [begins[attempt % len(begins)] for attempt in attempts]
+    found = {position: begin + position * SPACING for position, begin in enumerate(used)}
+    moved = {**found, **seqs_of_call(found)}
+    assert moved == {position: min(used) + position * SPACING for position in found}
+    assert seqs_of_call(moved) == {}
+
+
+def test_what_is_missing_of_a_call_keeps_its_place() -> None:
+    assert seqs_of_call({1: 10_000, 3: 12_000}) == {}
+    assert seqs_of_call({1: 10_000, 3: 50_000}) == {3: 12_000}

@@ -99,6 +99,17 @@ def failures_in(answer: Mapping[str, Any], count: int) -> list[Failure | None]:
     return [_failure_of(item["create"]) for item in answer["items"]]
 
 
+def existing_in(answer: Mapping[str, Any]) -> list[int]:
+    """Return the places in a bulk request of the documents that an earlier one had stored."""
+    if not answer["errors"]:
+        return []
+    return [
+        place
+        for place, item in enumerate(answer["items"])
+        if item["create"]["status"] == STATUS_CONFLICT
+    ]
+
+
 def failure_of_request(error: Exception, count: int, *, let_in: bool = False) -> Failure:
     """Return what an error of the whole request means for each of its `count` documents.
 

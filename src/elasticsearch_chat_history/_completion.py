@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import encodable
-from elasticsearch_chat_history._bulk import compact_json
 from elasticsearch_chat_history._documents import message_of
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._queries import messages_only
 from elasticsearch_chat_history._sequence import seqs_of_run
+from elasticsearch_chat_history._updates import Update
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Hit = dict[str, Any]
 # A session and a time in milliseconds: within them, `seq` decides on the order.
@@ -24,42 +23,6 @@ Moment = tuple[str, int]
 Key = tuple[str, str]
 
 COMPLETED_FIELDS = ("history", "session_id", "seq", "type")
-# Somebody else may change the same document meanwhile; Elasticsearch then reads it anew.
-RETRIES_ON_CONFLICT = 3
-
-
-@dataclass(frozen=True)
-class Update:
-    """What to add to one document."""
-
-    index: str
-    id: str
-    routing: str | None
-    fields: Mapping[str, Any]
-    text: str = ""
-    readable: bool = True
-
-    def with_vector(self, vector: Sequence[float]) -> Update:
-        """Return the update with the vector of the document's text."""
-        return replace(self, fields={**self.fields, VECTOR: vector})
-
-    def without_vector(self) -> Update:
-        """Return the update without the vector, which may leave nothing to update."""
-        fields = {name: value for name, value in self.fields.items() if name != VECTOR}
-        return replace(self, fields=fields)
-
-    @cached_property
-    def lines(self) -> bytes:
-        """The two lines of a bulk request that add the fields."""
-        action: dict[str, Any] = {
-            "_index": self.index,
-            "_id": self.id,
-            "retry_on_conflict": RETRIES_ON_CONFLICT,
-        }
-        if self.routing is not None:
-            action["routing"] = self.routing
-        lines = [compact_json({"update": action}), compact_json({"doc": self.fields})]
-        return "".join(f"{line}\n" for line in lines).encode()
 
 
 @dataclass(frozen=True)
@@ -174,23 +137,6 @@ def searchable_parts(history: object) -> dict[str, str] | None:
     except UnreadableMessageError:
         return None
     return {"content": encodable(message.text), "type": encodable(message.type)}
-
-
-def in_requests(
-    updates: Sequence[Update], *, most: int, most_bytes: int
-) -> Iterator[list[Update]]:
-    """Yield the updates in parts that each fit a bulk request, in their order."""
-    part: list[Update] = []
-    size = 0
-    for update in updates:
-        length = len(update.lines)
-        if part and (len(part) >= most or size + length > most_bytes):
-            yield part
-            part, size = [], 0
-        part.append(update)
-        size += length
-    if part:
-        yield part
 
 
 def _seqs_of(hits: Sequence[Hit], placed: Placed) -> dict[Key, int]:

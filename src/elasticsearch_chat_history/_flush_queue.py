@@ -43,6 +43,7 @@ class PendingWrite:
         self.unsent = deque(range(len(lines)))
         self.in_flight = 0
         self.failures: dict[int, Failure] = {}
+        self.existing: set[int] = set()
         self.queued = False
         self.leads = False
         self.gone = False

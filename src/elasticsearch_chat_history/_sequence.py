@@ -1,13 +1,16 @@
-"""Giving `seq` to messages that upstream wrote without one, in the order they have already.
+"""Giving `seq` to messages that have none, or not the one of their call.
 
-The order is `created_at`, then `seq` with those that have none first, then the order of writing.
-So the messages of one millisecond without `seq`, a run, get values below those of the others.
+What upstream wrote keeps the order it has: `created_at`, then `seq` with those that have none
+first, then the order of writing. So the messages of one millisecond without `seq`, a run, get
+values below those of the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from elasticsearch_chat_history._clock import SPACING
 
 Hit = Mapping[str, Any]
 
@@ -24,6 +27,26 @@ def seqs_of_run(time: int, count: int, next_seq: int | None = None) -> range:
     if next_seq is not None:
         start = min(start, next_seq - count)
     return range(start, start + count)
+
+
+def seqs_of_call(found: Mapping[int, int]) -> dict[int, int]:
+    """Return where messages of one call belong that several attempts at it have stored.
+
+    All attempts see the same, so that it does not matter which of them moves the messages, or
+    whether several do.
+
+    Args:
+        found: The `seq` of the messages that are stored, at least one, by position in the call.
+
+    Returns:
+        The `seq` of those that have to move to where the earliest attempt would have put them.
+    """
+    first = min(seq - position * SPACING for position, seq in found.items())
+    return {
+        position: first + position * SPACING
+        for position, seq in found.items()
+        if seq != first + position * SPACING
+    }
 
 
 def seq_of(hit: Hit) -> int | None:

@@ -1,14 +1,18 @@
-"""The same call again, by its idempotency key, changes nothing."""
+"""The same call again, by its idempotency key, changes nothing but what was missing."""
 
+import time
 from collections import Counter
+from typing import Any
 
+import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from elasticsearch_chat_history._documents import derived_id
 from tests.concurrency import async_together
 from tests.messages import numbered, texts
-from tests.stored import count, sources
+from tests.stored import OWN_MAPPINGS, UPSTREAM_MAPPINGS, count, own_document, sources
 from tests.transport import recorded
 
 TURN: list[BaseMessage] = [HumanMessage("What?"), AIMessage("That.")]
@@ -24,7 +28,9 @@ async def test_the_same_call_again_changes_nothing(
     before = sources(admin, index, session_id)
     await async_history.aadd_messages(TURN, idempotency_key="k")
     anew = AsyncElasticsearchChatMessageHistory(index, session_id, client=async_client)
+    requests = recorded(async_client)
     await anew.aadd_messages(TURN, idempotency_key="k")
+    assert [request.endpoint for request in requests] == ["_bulk"]
     assert sources(admin, index, session_id) == before
     assert await async_history.aget_messages() == TURN
 
@@ -85,3 +91,62 @@ async def test_the_same_call_many_times_at_once_is_stored_once(
     places = Counter(line for bulk in bulks for line in b"".join(bulk.body).splitlines())
     assert len(bulks) > 1
     assert len(places) == 4
+
+
+# Of an index that cannot take them, our own fields are left out.
+THREE_FIELDS: dict[str, Any] = {
+    "properties": {**UPSTREAM_MAPPINGS["properties"], "type": {"type": "long"}}
+}
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+@pytest.mark.parametrize("ours", [True, False], ids=["all fields", "three fields, routed"])
+async def test_what_was_missing_comes_where_the_first_call_would_have_put_it(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, missing: int, ours: bool
+) -> None:
+    mappings = OWN_MAPPINGS if ours else {**THREE_FIELDS, "_routing": {"required": True}}
+    admin.indices.create(index=index, mappings=mappings)
+    history = AsyncElasticsearchChatMessageHistory(
+        index, "s", client=async_client, refresh=ours, routing=not ours
+    )
+    await history.aadd_messages(numbered(3), idempotency_key="k")
+    await history.aadd_messages(numbered(2, first=3))
+    admin.indices.refresh(index=index)
+    before = sources(admin, index, "s")
+    # As if a shard had refused it.
+    admin.delete(index=index, id=derived_id("s", "k", missing), routing=None if ours else "s")
+    await history.aadd_messages(numbered(3), idempotency_key="k")
+    admin.indices.refresh(index=index)
+    assert texts(await history.aget_messages()) == ["0", "1", "2", "3", "4"]
+    assert sources(admin, index, "s") == before
+
+
+@pytest.mark.parametrize("seconds", [-5, 5])
+async def test_parts_of_two_processes_become_one_call(
+    async_history: AsyncElasticsearchChatMessageHistory, admin: Elasticsearch, seconds: int
+) -> None:
+    index, session_id = async_history.index, async_history.session_id
+    # What another process, with its own clock, has stored of the same call.
+    seq = time.time_ns() // 1_000 + seconds * 1_000_000
+    for position in (0, 2):
+        message = numbered(1, first=position)[0]
+        admin.create(
+            index=index,
+            id=derived_id(session_id, "k", position),
+            document=own_document(session_id, seq + 1_000 * position, message),
+        )
+    await async_history.aadd_messages(numbered(4), idempotency_key="k")
+    assert texts(await async_history.aget_messages()) == texts(numbered(4))
+
+
+async def test_a_long_call_is_completed(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    history = AsyncElasticsearchChatMessageHistory(index, "s", client=async_client)
+    await history.aadd_messages(numbered(1_500), idempotency_key="k")
+    for position in (0, 1_200):
+        admin.delete(index=index, id=derived_id("s", "k", position), refresh=True)
+    requests = recorded(async_client)
+    await history.aadd_messages(numbered(1_500), idempotency_key="k")
+    assert [request.endpoint for request in requests] == ["_bulk", "_mget", "_mget", "_bulk"]
+    assert texts(await history.aget_messages()) == texts(numbered(1_500))

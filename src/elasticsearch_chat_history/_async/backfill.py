@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._async.embedding import vectors_of
 from elasticsearch_chat_history._async.pages import AsyncPages, Hit
-from elasticsearch_chat_history._async.requests import send
 from elasticsearch_chat_history._bulk import (
-    MAX_BYTES,
-    MAX_DOCUMENTS,
     STATUS_BAD_REQUEST,
     STATUS_CONFLICT,
     STATUS_NOT_FOUND,
@@ -21,8 +18,6 @@ from elasticsearch_chat_history._completion import (
     COMPLETED_FIELDS,
     Moment,
     Placed,
-    Update,
-    in_requests,
     incomplete_query,
     placed_query,
     unplaced_moments,
@@ -34,6 +29,7 @@ from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._queries import PAGE_SIZE, Selection, session_by_session
 from elasticsearch_chat_history._reporting import LOGGER, describe_answer
 from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, RetryBudget
+from elasticsearch_chat_history._updates import Update, in_requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +39,6 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._async.index import AsyncChatIndex
 
 PASSING_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
-FILTER_PATH = "items.update.status,items.update.error.type,items.update.error.reason"
 # A node refuses a query of too many clauses; the least that it allows is 1,024.
 MAX_TERMS = 1_000
 
@@ -127,7 +122,7 @@ class AsyncBackfill:
                 for at, update in enumerate(updates)
             ]
         wanted = [update for update in updates if update.fields]
-        for part in in_requests(wanted, most=MAX_DOCUMENTS, most_bytes=MAX_BYTES):
+        for part in in_requests(wanted):
             await self._update(part)
 
     async def _placed(self, moments: Sequence[Moment]) -> Placed:
@@ -160,7 +155,7 @@ class AsyncBackfill:
             passing: list[tuple[Update, str]] = []
             refused: list[str] = []
             bare: list[Update] = []
-            for update, outcome in zip(waiting, await self._bulk(waiting), strict=True):
+            for update, outcome in zip(waiting, await self._index.update(waiting), strict=True):
                 error, status = outcome.get("error"), outcome["status"]
                 if error is None:
                     self._completed += update.readable
@@ -184,15 +179,6 @@ class AsyncBackfill:
             if delay is not None:
                 await asleep(delay)
                 waiting += [update for update, _ in passing]
-
-    async def _bulk(self, updates: Sequence[Update]) -> list[dict[str, Any]]:
-        lines: list[Any] = [update.lines for update in updates]
-        answer = await send(
-            lambda: self._index.client.bulk(operations=lines, filter_path=FILTER_PATH),
-            self._index.state,
-            self._index.max_retries,
-        )
-        return [item["update"] for item in answer["items"]]
 
     def _raise_refusals(self) -> None:
         if self._refusals:

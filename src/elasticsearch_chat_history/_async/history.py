@@ -14,6 +14,7 @@ from elasticsearch_chat_history._arguments import (
     checked_limit,
     checked_messages,
 )
+from elasticsearch_chat_history._async.attempts import join_attempts
 from elasticsearch_chat_history._async.embedding import with_vectors
 from elasticsearch_chat_history._async.session_forking import AsyncSessionForking
 from elasticsearch_chat_history._async.session_search import AsyncSessionSearch
@@ -152,7 +153,8 @@ class AsyncChatSession(AsyncSessionForking, AsyncSessionSearch):
         Args:
             messages: The messages; an empty list sends nothing.
             idempotency_key: A name of this call, such as the id of a job or request. The same
-                call with the same key again, from any process, changes nothing.
+                call with the same key again, from any process, stores only what is missing, where
+                the first would have put it.
             metadata: What to store with these messages besides the `metadata` of the history; the
                 same key here goes before the one there.
 
@@ -193,7 +195,9 @@ class AsyncChatSession(AsyncSessionForking, AsyncSessionSearch):
         with logged("Could not add message to Elasticsearch"):
             # The order is settled by now, and the flush that others wait for has not begun.
             embedded = await with_vectors(documents, self._embeddings, self._chat_index)
-            await self._writer.store(embedded)
+            existing = await self._writer.store(embedded)
+            if key is not None and 0 < len(existing) < len(embedded):
+                await join_attempts(self._chat_index, embedded, self._options.refresh)
 
     async def _stored_messages(self, size: int) -> AsyncGenerator[StoredMessage, None]:
         reader = self._reader_of_stored()

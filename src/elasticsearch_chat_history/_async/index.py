@@ -26,13 +26,16 @@ from elasticsearch_chat_history._shared import (
     remember_layout,
     transport_state,
 )
+from elasticsearch_chat_history._updates import UPDATE_FILTER_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from elasticsearch import AsyncElasticsearch
 
+    from elasticsearch_chat_history._arguments import Refresh
     from elasticsearch_chat_history._index_definition import IndexDefinition
+    from elasticsearch_chat_history._updates import Update
 
 
 class AsyncChatIndex:
@@ -102,6 +105,20 @@ class AsyncChatIndex:
             self.max_retries,
             worth_retrying=worth_retrying,
         )
+
+    async def update(
+        self, updates: Sequence[Update], refresh: Refresh = False
+    ) -> list[dict[str, Any]]:
+        """Change documents with one bulk request; return what it tells of each."""
+        lines: list[Any] = [update.lines for update in updates]
+        answer = await send(
+            lambda: self.client.bulk(
+                operations=lines, refresh=refresh, filter_path=UPDATE_FILTER_PATH
+            ),
+            self.state,
+            self.max_retries,
+        )
+        return [item["update"] for item in answer["items"]]
 
     def observe(self, session_id: str, hits: Sequence[Mapping[str, Any]]) -> None:
         """Let the clock see how far the sorted hits of a session go."""

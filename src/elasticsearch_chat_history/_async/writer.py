@@ -9,6 +9,7 @@ from elasticsearch import ApiError, TransportError
 from elasticsearch_chat_history._bulk import (
     FILTER_PATH,
     Failure,
+    existing_in,
     failure_of_request,
     failures_in,
     lines_of,
@@ -45,8 +46,8 @@ class AsyncWriter:
             max_leaders=MAX_WAITING_FLUSHES + 1 if refresh == "wait_for" else 1,
         )
 
-    async def store(self, documents: Sequence[Document]) -> None:
-        """Return when all documents are stored.
+    async def store(self, documents: Sequence[Document]) -> set[int]:
+        """Return when all documents are stored; gives the positions of those that were before.
 
         Raises:
             MessagesNotStoredError: Some are not stored, or it is not known whether they are.
@@ -54,7 +55,9 @@ class AsyncWriter:
         """
         budget = RetryBudget(self._index.max_retries)
         layout = await self._index.prepare()
-        failures = await self._write(documents, range(len(documents)), layout, budget)
+        existing: set[int] = set()
+        everything = range(len(documents))
+        failures = await self._write(documents, everything, layout, budget, existing)
         bare: set[int] = set()
         while failures:
             positions = refused_with_vector(documents, failures, layout)
@@ -73,7 +76,7 @@ class AsyncWriter:
                 break
             for position in positions:
                 del failures[position]
-            failures.update(await self._write(documents, positions, layout, budget))
+            failures.update(await self._write(documents, positions, layout, budget, existing))
         if stored_bare := bare - failures.keys():
             LOGGER.warning(
                 "Index %r does not take the vectors of %d messages: they are stored without. "
@@ -83,6 +86,7 @@ class AsyncWriter:
             )
         if failures:
             raise self._error(documents, dict(sorted(failures.items())))
+        return existing
 
     async def _write(
         self,
@@ -90,8 +94,12 @@ class AsyncWriter:
         positions: Sequence[int],
         layout: IndexLayout,
         budget: RetryBudget,
+        existing: set[int],
     ) -> dict[int, Failure]:
-        """Queue documents, lead flushes or wait until they are settled, and return what failed."""
+        """Queue documents, lead flushes or wait until they are settled, and return what failed.
+
+        The positions of those that were there before are added to `existing`.
+        """
         lines = [self._lines(documents[position], layout) for position in positions]
         signal = AsyncSignal()
         write = PendingWrite(lines, signal, budget)
@@ -104,6 +112,7 @@ class AsyncWriter:
                     await signal.wait()
         finally:
             self._queue.leave(write)
+        existing.update(positions[at] for at in write.existing)
         return {positions[at]: failure for at, failure in sorted(write.failures.items())}
 
     async def _flush(self, leader: PendingWrite) -> None:
@@ -136,6 +145,9 @@ class AsyncWriter:
             state.answered(error)
             return [failure_of_request(error, len(batch), let_in=state.let_in)] * len(batch)
         state.answered()
+        for place in existing_in(answer.body):
+            write, position = batch[place]
+            write.existing.add(position)
         return failures_in(answer.body, len(batch))
 
     def _policy(self) -> Refresh:

@@ -134,6 +134,28 @@ async def test_create_doc_and_read_are_enough_for_an_index_that_exists(
         assert await history.aget_messages() == TURN
 
 
+@pytest.mark.parametrize("privileges", [["create_doc"], ["create_doc", "read"]])
+async def test_what_is_missing_of_a_call_is_stored_where_it_may_not_be_moved(
+    keyed: AsyncKeyed,
+    administrator: Elasticsearch,
+    fresh_index: str,
+    caplog: pytest.LogCaptureFixture,
+    privileges: list[str],
+) -> None:
+    async with keyed.history(fresh_index, "all") as maker:
+        await maker.aadd_messages(TURN, idempotency_key="k")
+        first, _ = [stored async for stored in maker.aiter_messages()]
+        await maker.adelete_messages([first.id])
+    async with keyed.history(fresh_index, *privileges) as history:
+        await history.aadd_messages(TURN, idempotency_key="k")
+    assert administrator.count(index=fresh_index)["count"] == len(TURN)
+    (line,) = said(caplog)
+    assert "may be out of order" in line
+    assert "security_exception (403)" in line
+    async with keyed.history(fresh_index, "all") as other:
+        assert await other.aget_messages() == TURN[::-1]
+
+
 async def test_clearing_without_the_maintenance_privilege_shows_after_a_refresh(
     keyed: AsyncKeyed, administrator: Elasticsearch, fresh_index: str
 ) -> None:
