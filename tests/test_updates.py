@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from elasticsearch_chat_history import _updates
 from elasticsearch_chat_history._updates import Update, in_requests
 
 
@@ -18,13 +19,14 @@ def test_an_update_is_written_for_its_own_index_and_shard(
     assert body == {"doc": {"type": "human"}}
 
 
-def test_requests_are_limited_by_number_and_size() -> None:
+def test_requests_are_limited_by_number_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
     updates = [Update("chats", str(number), None, {"seq": number}) for number in range(5)]
-    size = len(updates[0].lines)
-    by_number = in_requests(updates, most=2, most_bytes=1_000_000)
-    assert [len(part) for part in by_number] == [2, 2, 1]
-    by_size = in_requests(updates, most=100, most_bytes=3 * size)
-    assert [len(part) for part in by_size] == [3, 2]
-    alone = list(in_requests(updates, most=100, most_bytes=1))
-    assert [part[0].id for part in alone] == ["0", "1", "2", "3", "4"]
-    assert list(in_requests([], most=1, most_bytes=1)) == []
+    assert list(in_requests(updates)) == [updates]
+    assert list(in_requests([])) == []
+    monkeypatch.setattr(_updates, "MAX_DOCUMENTS", 2)
+    assert [len(part) for part in in_requests(updates)] == [2, 2, 1]
+    monkeypatch.setattr(_updates, "MAX_DOCUMENTS", 100)
+    monkeypatch.setattr(_updates, "MAX_BYTES", 3 * len(updates[0].lines))
+    assert [len(part) for part in in_requests(updates)] == [3, 2]
+    monkeypatch.setattr(_updates, "MAX_BYTES", 1)
+    assert list(in_requests(updates)) == [[update] for update in updates]

@@ -51,15 +51,13 @@ class Update:
         return "".join(f"{line}\n" for line in lines).encode()
 
 
-def in_requests(
-    updates: Sequence[Update], *, most: int = MAX_DOCUMENTS, most_bytes: int = MAX_BYTES
-) -> Iterator[list[Update]]:
+def in_requests(updates: Sequence[Update]) -> Iterator[list[Update]]:
     """Yield the updates in parts that each fit a bulk request, in their order."""
     part: list[Update] = []
     size = 0
     for update in updates:
         length = len(update.lines)
-        if part and (len(part) >= most or size + length > most_bytes):
+        if part and (len(part) >= MAX_DOCUMENTS or size + length > MAX_BYTES):
             yield part
             part, size = [], 0
         part.append(update)
