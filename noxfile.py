@@ -54,6 +54,9 @@ MATRIX = [
 # What takes long runs once for each server, and so does the measuring of what is reached.
 # What the server decides also runs on the old one with the oldest of all.
 WHOLE = {(NEWEST, "9", DEFAULT_SERVER), (NEWEST, "8", OLD_SERVER)}
+# While one process waits for a server, the other computes. More would be too much for one node.
+# What a file prepares for all its tests is prepared once.
+PROCESSES = ["--numprocesses=2", "--dist=loadfile"]
 # Folders with sessions of their own.
 OTHER_TESTS = ["--ignore=tests/upstream", "--ignore=tests/tools"]
 
@@ -188,7 +191,7 @@ def run_pytest(
     session.notify("coverage")
     variables = {**server_environment(server), **environment}
     program = ["coverage", "run", "-m", "pytest"] if measured else ["pytest"]
-    session.run(*program, *arguments, env=variables)
+    session.run(*program, *PROCESSES, *arguments, env=variables)
 
 
 @cache

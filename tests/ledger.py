@@ -5,22 +5,23 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage
 
-LINES: list[str] = []
+HEADING = "messages under faults"
 
 
 class Ledger:
     """Keeps what writers began to write and what was acknowledged to them.
 
     Args:
-        title: What the lines of this ledger begin with.
+        test: The test whose writers they are.
     """
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self, test: pytest.Item) -> None:
+        self._test = test
         self._lock = threading.Lock()
         self._begun: list[str] = []
         self._numbers: Counter[str] = Counter()
@@ -64,14 +65,15 @@ class Ledger:
         missing = acknowledged - counts.keys()
         duplicated = {text for text, count in counts.items() if count > 1}
         line = (
-            f"{self._title}: acknowledged {len(acknowledged)}, "
+            f"{self._test.nodeid}: acknowledged {len(acknowledged)}, "
             f"found {len(acknowledged) - len(missing)}, missing {len(missing)}, "
             f"duplicated {len(duplicated)}"
         )
         untold = len(counts.keys() - self._acknowledged)
         if untold:
             line += f" (and found {untold} whose caller got no answer)"
-        LINES.append(line)
+        # Goes with the report of the test, which may run in another process.
+        self._test.user_properties.append((HEADING, line))
         print(line)  # noqa: T201  # what was tried, for whoever runs the test
         assert acknowledged, "nothing was acknowledged, so that nothing is shown"
         assert not missing
@@ -84,15 +86,23 @@ class Ledger:
 
 @pytest.fixture
 def ledger(request: pytest.FixtureRequest) -> Ledger:
-    return Ledger(request.node.nodeid)
+    return Ledger(request.node)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     """Say at the end of a run what all ledgers found."""
-    if LINES:
-        terminalreporter.section("messages under faults")
-        for line in LINES:
+    reports: list[Any] = [one for kind in terminalreporter.stats.values() for one in kind]
+    lines = [
+        line
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, line in report.user_properties
+        if name == HEADING
+    ]
+    if lines:
+        terminalreporter.section(HEADING)
+        for line in lines:
             terminalreporter.write_line(line)
     return (yield)
 
