@@ -118,9 +118,8 @@ class LocalElasticsearch:
             nodes: How many nodes the cluster has.
             settings: More settings, for all nodes; they take effect at a node's next start.
             data: A folder to keep the data in; a temporary one by default, removed at the end.
-            in_memory: Whether temporary data may stay in memory, where the machine offers that:
-                many times as fast for tests, which make and change many indices. In Docker the
-                data stay in a volume.
+            in_memory: Whether temporary data may stay in memory, where the machine offers that.
+                An index is made in about half the time then. In Docker they stay in a volume.
             heap: The memory of each node.
             quick_start: Whether to start in half the time, and run slower; not for long runs.
             timeout: How many seconds a start may take.
