@@ -154,6 +154,17 @@ async def test_a_text_that_the_model_refuses_costs_no_vector_but_its_own(
     assert "RuntimeError (1)" in line
 
 
+async def test_a_failure_that_costs_nothing_is_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail_once(wanted: list[str]) -> Any:
+        return fail(wanted) if len(model.calls) == 1 else vectors_for(wanted)
+
+    model = Model(fail_once)
+    assert len(await vectors_of(["a", "b"], model)) == 2
+    assert lines(caplog) == []
+
+
 async def test_the_model_is_not_asked_where_there_is_nothing_to_ask(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -52,7 +52,9 @@ async def vectors_of(texts: Sequence[str], embeddings: Embeddings) -> dict[int, 
             answer = await embeddings.aembed_documents([texts[position] for position in batch])
             found = checked_answer(answer, len(batch))
         except Exception as error:  # noqa: BLE001  # the model is foreign, so anything may fail
-            problems.note(error, batches.failed(batch))
+            given_up = batches.failed(batch)
+            if given_up:
+                problems.note(error, given_up)
             continue
         batches.answered()
         for position, vector in zip(batch, found, strict=True):
