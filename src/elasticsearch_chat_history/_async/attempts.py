@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from elasticsearch import ApiError, TransportError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from elasticsearch_chat_history._arguments import Refresh
     from elasticsearch_chat_history._async.index import AsyncChatIndex
+    from elasticsearch_chat_history._async.pages import Hit
     from elasticsearch_chat_history._documents import Document
 
 MAX_FETCHED_AT_ONCE = 1_000
@@ -52,41 +53,33 @@ async def _moves(index: AsyncChatIndex, documents: Sequence[Document]) -> list[U
         # Removed meanwhile.
         return []
     found = {
-        position: source.get("seq") or source["created_at"] * 1000
-        for position, (_, source) in stored.items()
+        position: hit["_source"].get("seq") or hit["_source"]["created_at"] * 1000
+        for position, hit in stored.items()
     }
     layout = await index.prepare()
-    routing = index.routing_of(documents[0].session_id)
     return [
         Update(
-            stored[position][0],
-            documents[position].id,
-            routing,
+            stored[position]["_index"],
+            stored[position]["_id"],
+            stored[position].get("_routing"),
             {"created_at": seq // 1000, **({"seq": seq} if layout.complete else {})},
         )
         for position, seq in seqs_of_call(found).items()
     ]
 
 
-async def _stored(
-    index: AsyncChatIndex, documents: Sequence[Document]
-) -> dict[int, tuple[str, dict[str, Any]]]:
-    """Return the index and the place of each document by its position, also if not visible yet."""
+async def _stored(index: AsyncChatIndex, documents: Sequence[Document]) -> dict[int, Hit]:
+    """Return what is there of the documents by position, also if not visible yet."""
     routing = index.routing_of(documents[0].session_id)
     where = {} if routing is None else {"routing": routing}
-    stored: dict[int, tuple[str, dict[str, Any]]] = {}
+    hits: list[Hit] = []
     for start in range(0, len(documents), MAX_FETCHED_AT_ONCE):
-        wanted = [
-            {"_id": document.id, **where}
-            for document in documents[start : start + MAX_FETCHED_AT_ONCE]
-        ]
-        for position, document in enumerate(await _fetched(index, wanted), start):
-            if document.get("found"):
-                stored[position] = document["_index"], document["_source"]
-    return stored
+        part = documents[start : start + MAX_FETCHED_AT_ONCE]
+        hits += await _fetched(index, [{"_id": document.id, **where} for document in part])
+    return {position: hit for position, hit in enumerate(hits) if hit.get("found")}
 
 
-async def _fetched(index: AsyncChatIndex, wanted: list[dict[str, str]]) -> list[dict[str, Any]]:
+async def _fetched(index: AsyncChatIndex, wanted: list[dict[str, str]]) -> list[Hit]:
     answer = await send(
         lambda: index.client.mget(
             index=index.name, docs=wanted, source_includes=["created_at", "seq"]
@@ -94,5 +87,5 @@ async def _fetched(index: AsyncChatIndex, wanted: list[dict[str, str]]) -> list[
         index.state,
         index.max_retries,
     )
-    found: list[dict[str, Any]] = answer["docs"]
+    found: list[Hit] = answer["docs"]
     return found
