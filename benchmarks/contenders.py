@@ -14,8 +14,8 @@ from elasticsearch import Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-from elasticsearch_chat_history._documents import documents_of
-from elasticsearch_chat_history._mapping import PROPERTIES, IndexLayout
+from elasticsearch_chat_history._documents.document import documents_of
+from elasticsearch_chat_history._documents.fields import PROPERTIES, IndexLayout
 from local_elasticsearch import find_or_start  # needs the path
 
 OURS, PLAIN, UPSTREAM = "this package", "a bulk request a caller", "langchain-elasticsearch"

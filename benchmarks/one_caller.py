@@ -19,9 +19,9 @@ from elasticsearch.helpers import bulk
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import ElasticsearchChatMessageHistory
-from elasticsearch_chat_history._documents import documents_of
-from elasticsearch_chat_history._mapping import IndexLayout
-from elasticsearch_chat_history._queries import session_query, total_order
+from elasticsearch_chat_history._documents.document import documents_of
+from elasticsearch_chat_history._documents.fields import IndexLayout
+from elasticsearch_chat_history._queries.selection import session_query, total_order
 
 THOUSAND: list[BaseMessage] = [HumanMessage(f"message number {n}") for n in range(1000)]
 

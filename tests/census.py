@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from elasticsearch_chat_history import _connection, _shared
+from elasticsearch_chat_history._requests import connection, state
 
 
 def census(client: Any) -> Counter[str]:
@@ -27,9 +27,9 @@ def census(client: Any) -> Counter[str]:
     descriptors = Path("/dev/fd")
     if descriptors.is_dir():
         counts["file or socket"] = len(list(descriptors.iterdir()))
-    state = _shared.transport_state(client)
-    counts["queue"] = len(state._queues)
-    counts["index lock"] = len(state.index_locks)
-    counts["client with state"] = len(_shared._STATES)
-    counts["derived client"] = len(_connection._DERIVED)
+    shared = state.transport_state(client)
+    counts["queue"] = len(shared._queues)
+    counts["index lock"] = len(shared.index_locks)
+    counts["client with state"] = len(state._STATES)
+    counts["derived client"] = len(connection._DERIVED)
     return counts

@@ -8,9 +8,9 @@ from elasticsearch import ApiError, ConnectionTimeout
 from elasticsearch import ConnectionError as EsConnectionError
 from langchain_core.messages import HumanMessage
 
-from elasticsearch_chat_history._bulk import failure_of_request, failures_in, lines_of
-from elasticsearch_chat_history._documents import Document, documents_of
-from elasticsearch_chat_history._mapping import GUARD, IndexLayout
+from elasticsearch_chat_history._documents.document import Document, documents_of
+from elasticsearch_chat_history._documents.fields import GUARD, IndexLayout
+from elasticsearch_chat_history._requests.bulk import failure_of_request, failures_in, lines_of
 from tests.test_queries import refusal
 
 COMPLETE = IndexLayout(complete=True)

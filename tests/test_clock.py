@@ -6,7 +6,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elasticsearch_chat_history._clock import (
+from elasticsearch_chat_history._documents.clock import (
     MAX_DRIFT,
     MAX_RUN_AHEAD,
     SPACING,

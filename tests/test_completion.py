@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from elasticsearch_chat_history._completion import (
+from elasticsearch_chat_history._queries.completion import (
     Placed,
     searchable_parts,
     unplaced_moments,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 
-from elasticsearch_chat_history._connection import (
+from elasticsearch_chat_history._requests.connection import (
     USER_AGENT,
     checked_client,
     connection_arguments,

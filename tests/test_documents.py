@@ -17,7 +17,7 @@ from langchain_core.messages import (
 )
 
 from elasticsearch_chat_history import UnreadableMessageError
-from elasticsearch_chat_history._documents import (
+from elasticsearch_chat_history._documents.document import (
     READABLE_TYPES,
     Document,
     derived_id,
@@ -26,7 +26,7 @@ from elasticsearch_chat_history._documents import (
     stored_message_of,
     time_ordered_id,
 )
-from elasticsearch_chat_history._mapping import IndexLayout
+from elasticsearch_chat_history._documents.fields import IndexLayout
 from tests.messages import EVERY_TYPE, messages, numbered
 
 SEQ = 1_700_000_000_123_456

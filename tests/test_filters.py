@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from elasticsearch_chat_history._filters import age_filters, checked_time, portions_of
+from elasticsearch_chat_history._queries.filters import age_filters, checked_time, portions_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

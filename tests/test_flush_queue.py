@@ -2,15 +2,15 @@
 
 import pytest
 
-from elasticsearch_chat_history import _flush_queue
-from elasticsearch_chat_history._bulk import MAX_BYTES, Failure
-from elasticsearch_chat_history._flush_queue import (
+from elasticsearch_chat_history._requests import flush_queue
+from elasticsearch_chat_history._requests.bulk import MAX_BYTES, Failure
+from elasticsearch_chat_history._requests.flush_queue import (
     GROWTH_BYTES,
     Batch,
     FlushQueue,
     PendingWrite,
 )
-from elasticsearch_chat_history._retries import FIRST_DELAY, RetryBudget
+from elasticsearch_chat_history._requests.retries import FIRST_DELAY, RetryBudget
 
 OVERLOAD = Failure("es_rejected_execution_exception (429)", retriable=True, overload=True)
 LOST = Failure("ConnectionError", retriable=True)
@@ -216,7 +216,7 @@ def test_success_ends_the_pause() -> None:
 
 
 def test_bulks_keep_to_the_limit_of_documents(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_flush_queue, "MAX_DOCUMENTS", 2)
+    monkeypatch.setattr(flush_queue, "MAX_DOCUMENTS", 2)
     queue = FlushQueue()
     write = pending(b"1", b"2", b"3")
     queue.join(write)
@@ -234,7 +234,7 @@ def test_bulks_keep_to_the_limit_of_bytes_but_for_a_single_document() -> None:
 
 
 def test_a_large_write_does_not_hold_up_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_flush_queue, "MAX_DOCUMENTS", 2)
+    monkeypatch.setattr(flush_queue, "MAX_DOCUMENTS", 2)
     queue = FlushQueue()
     large, small = pending(*[b"1"] * 5), pending(b"2")
     joined(queue, large, small)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elasticsearch_chat_history import Highlight
-from elasticsearch_chat_history._highlights import MAX_CHARACTERS, Highlighter
+from elasticsearch_chat_history._queries.highlights import MAX_CHARACTERS, Highlighter
 
 MARKED = Highlighter(mark="M")
 

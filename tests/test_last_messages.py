@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from elasticsearch_chat_history import _last_messages
-from elasticsearch_chat_history._last_messages import LastMessages
+from elasticsearch_chat_history._queries import last_messages
+from elasticsearch_chat_history._queries.last_messages import LastMessages
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -29,7 +29,7 @@ def search(
 
 @pytest.fixture(autouse=True)
 def few_visits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_last_messages, "MOST_VISITED", 100)
+    monkeypatch.setattr(last_messages, "MOST_VISITED", 100)
 
 
 def test_a_short_session_takes_one_search() -> None:

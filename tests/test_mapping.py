@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from elasticsearch_chat_history import IndexMappingError
-from elasticsearch_chat_history._mapping import (
+from elasticsearch_chat_history._documents.fields import (
     EXACT_FIELDS,
     GUARD,
     PROPERTIES,

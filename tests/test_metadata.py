@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from elasticsearch_chat_history._arguments import MAX_TERM_BYTES
-from elasticsearch_chat_history._metadata import (
+from elasticsearch_chat_history._documents.metadata import (
     MAX_METADATA_DEPTH,
     checked_metadata,
     merged_metadata,

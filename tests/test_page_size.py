@@ -6,7 +6,7 @@ from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 from elasticsearch import ApiError, ConnectionTimeout, SSLError
 from elasticsearch import ConnectionError as EsConnectionError
 
-from elasticsearch_chat_history._page_size import LOST_CONNECTIONS, PAGE_BYTES, PageSize
+from elasticsearch_chat_history._requests.page_size import LOST_CONNECTIONS, PAGE_BYTES, PageSize
 
 META = ApiResponseMeta(
     429, "1.1", HttpHeaders(), 0.0, NodeConfig(scheme="http", host="localhost", port=9200)

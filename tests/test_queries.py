@@ -13,7 +13,7 @@ from elasticsearch import (
 )
 from elasticsearch import ConnectionError as EsConnectionError
 
-from elasticsearch_chat_history._queries import (
+from elasticsearch_chat_history._queries.selection import (
     MAX_ROUTING_LENGTH,
     is_lost_snapshot,
     is_missing_index,

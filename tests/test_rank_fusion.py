@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elasticsearch_chat_history._rank_fusion import fused
+from elasticsearch_chat_history._queries.rank_fusion import fused
 
 rankings = st.lists(st.lists(st.integers(0, 20), unique=True, max_size=15), max_size=4)
 

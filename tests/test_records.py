@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
 
-from elasticsearch_chat_history._mapping import IndexLayout
-from elasticsearch_chat_history._records import (
+from elasticsearch_chat_history._documents.fields import IndexLayout
+from elasticsearch_chat_history._documents.records import (
     Record,
     checked_records,
     latest_seqs,

@@ -4,7 +4,7 @@ import pytest
 from elasticsearch import ConnectionError as EsConnectionError
 from elasticsearch import ConnectionTimeout, SSLError
 
-from elasticsearch_chat_history._retries import (
+from elasticsearch_chat_history._requests.retries import (
     FIRST_CONTACT_SECONDS,
     LET_IN_SECONDS,
     LONGEST_DELAY,

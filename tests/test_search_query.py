@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from elasticsearch_chat_history._search_query import (
+from elasticsearch_chat_history._queries.search_text import (
     MAX_CHARACTERS,
     MAX_FUZZY_WORDS,
     MAX_WORDS,

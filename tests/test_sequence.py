@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elasticsearch_chat_history._clock import SPACING
-from elasticsearch_chat_history._sequence import (
+from elasticsearch_chat_history._documents.clock import SPACING
+from elasticsearch_chat_history._documents.sequence import (
     SequenceFiller,
     seq_of,
     seqs_of_call,

@@ -1,7 +1,7 @@
 """What histories share."""
 
-from elasticsearch_chat_history._mapping import IndexLayout
-from elasticsearch_chat_history._shared import (
+from elasticsearch_chat_history._documents.fields import IndexLayout
+from elasticsearch_chat_history._requests.state import (
     WindowStarts,
     forget_layout,
     known_layout,

@@ -9,8 +9,8 @@ import pytest
 from langchain_core.messages import HumanMessage, message_to_dict
 
 from elasticsearch_chat_history import ChatHistoryError, SessionSummary, StoredMessage
-from elasticsearch_chat_history._queries import messages_only
-from elasticsearch_chat_history._summaries import (
+from elasticsearch_chat_history._queries.selection import messages_only
+from elasticsearch_chat_history._queries.session_lists import (
     behind,
     keys_by_id,
     positions_of,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from elasticsearch_chat_history import _updates
-from elasticsearch_chat_history._updates import Update, in_requests
+from elasticsearch_chat_history._requests import bulk
+from elasticsearch_chat_history._requests.bulk import Update, in_requests
 
 
 @pytest.mark.parametrize(("routing", "told"), [("r", {"routing": "r"}), (None, {})])
@@ -23,10 +23,10 @@ def test_requests_are_limited_by_number_and_size(monkeypatch: pytest.MonkeyPatch
     updates = [Update("chats", str(number), None, {"seq": number}) for number in range(5)]
     assert list(in_requests(updates)) == [updates]
     assert list(in_requests([])) == []
-    monkeypatch.setattr(_updates, "MAX_DOCUMENTS", 2)
+    monkeypatch.setattr(bulk, "MAX_DOCUMENTS", 2)
     assert [len(part) for part in in_requests(updates)] == [2, 2, 1]
-    monkeypatch.setattr(_updates, "MAX_DOCUMENTS", 100)
-    monkeypatch.setattr(_updates, "MAX_BYTES", 3 * len(updates[0].lines))
+    monkeypatch.setattr(bulk, "MAX_DOCUMENTS", 100)
+    monkeypatch.setattr(bulk, "MAX_BYTES", 3 * len(updates[0].lines))
     assert [len(part) for part in in_requests(updates)] == [3, 2]
-    monkeypatch.setattr(_updates, "MAX_BYTES", 1)
+    monkeypatch.setattr(bulk, "MAX_BYTES", 1)
     assert list(in_requests(updates)) == [[update] for update in updates]

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from elasticsearch_chat_history._bulk import Failure
-from elasticsearch_chat_history._documents import documents_of
-from elasticsearch_chat_history._mapping import IndexLayout
-from elasticsearch_chat_history._vectors import (
+from elasticsearch_chat_history._documents.document import documents_of
+from elasticsearch_chat_history._documents.fields import IndexLayout
+from elasticsearch_chat_history._documents.vectors import (
     EMBEDDED_AT_ONCE,
     MAX_DIMENSIONS,
     MAX_FAILURES_IN_A_ROW,
@@ -26,6 +25,7 @@ from elasticsearch_chat_history._vectors import (
     with_each,
     without_vectors,
 )
+from elasticsearch_chat_history._requests.bulk import Failure
 
 SECRET = "the text of the message"
 

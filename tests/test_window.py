@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from elasticsearch_chat_history._window import without_leading_orphans
+from elasticsearch_chat_history._queries.last_messages import without_leading_orphans
 
 KINDS: dict[str, BaseMessage] = {
     "h": HumanMessage("h"),

@@ -12,7 +12,7 @@ from elasticsearch_chat_history._arguments import (
     checked_refresh,
     checked_ttl,
 )
-from elasticsearch_chat_history._metadata import checked_metadata, merged_metadata
+from elasticsearch_chat_history._documents.metadata import checked_metadata, merged_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

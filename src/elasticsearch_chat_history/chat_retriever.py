@@ -18,12 +18,12 @@ from pydantic import ConfigDict, field_validator, model_validator
 
 from elasticsearch_chat_history._arguments import checked_count, encodable
 from elasticsearch_chat_history._async.search import AsyncMessageSearch
-from elasticsearch_chat_history._filters import (
+from elasticsearch_chat_history._documents.metadata import metadata_filters
+from elasticsearch_chat_history._queries.filters import (
     checked_session_ids,
     checked_time,
     checked_types,
 )
-from elasticsearch_chat_history._metadata import metadata_filters
 from elasticsearch_chat_history._results import SearchHit
 from elasticsearch_chat_history._sync.search import MessageSearch
 

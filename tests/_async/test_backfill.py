@@ -9,8 +9,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     ChatHistoryError,
-    _updates,
 )
+from elasticsearch_chat_history._requests import bulk
 from tests.concurrency import async_together
 from tests.crew import AsyncCrew
 from tests.messages import EVERY_TYPE, numbered, texts
@@ -158,7 +158,7 @@ async def test_an_interruption_changes_no_order_and_is_taken_up_again(
     cut: tuple[int, int],
 ) -> None:
     # The messages of one millisecond take several requests.
-    monkeypatch.setattr(_updates, "MAX_DOCUMENTS", 20)
+    monkeypatch.setattr(bulk, "MAX_DOCUMENTS", 20)
     store_upstreams(admin, upstream_index, 100, sessions=2, in_a_millisecond=25)
     before = await reads(chats, 2)
     interrupt_bulk(chats.client, cut[0], after=cut[1])
@@ -198,7 +198,7 @@ async def test_readers_and_writers_go_on_meanwhile(
     admin: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_updates, "MAX_DOCUMENTS", 15)
+    monkeypatch.setattr(bulk, "MAX_DOCUMENTS", 15)
     admin.indices.create(
         index=index, mappings=UPSTREAM_MAPPINGS, settings={"index.refresh_interval": "10ms"}
     )

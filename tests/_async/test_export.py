@@ -9,8 +9,8 @@ from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage, message_to_dict, messages_from_dict
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._queries import milliseconds_now
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._queries.selection import milliseconds_now
 from tests.concurrency import async_until
 from tests.messages import EVERY_TYPE, numbered
 from tests.stored import (

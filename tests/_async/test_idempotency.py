@@ -9,7 +9,7 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from elasticsearch_chat_history._documents import derived_id
+from elasticsearch_chat_history._documents.document import derived_id
 from tests.concurrency import async_together
 from tests.messages import numbered, texts
 from tests.stored import OWN_MAPPINGS, UPSTREAM_MAPPINGS, count, own_document, sources

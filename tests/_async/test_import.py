@@ -11,8 +11,8 @@ from langchain_core.messages import HumanMessage, message_to_dict
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, MessagesNotStoredError
 from elasticsearch_chat_history._async import record_loader
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._queries import milliseconds_now
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._queries.selection import milliseconds_now
 from tests.messages import EVERY_TYPE, numbered, texts
 from tests.stored import (
     OWN_MAPPINGS,

@@ -16,8 +16,8 @@ from elasticsearch_chat_history import (
     UnreadableMessageError,
 )
 from elasticsearch_chat_history._async import session_pages
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._shared import transport_state
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._requests.state import transport_state
 from tests.crowd import BEGIN, crowd, expected, told
 from tests.messages import numbered
 from tests.stored import OWN_MAPPINGS, own_document, store, upstream_document

@@ -5,7 +5,8 @@ import time
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 
-from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory, _last_messages
+from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from elasticsearch_chat_history._queries import last_messages
 from tests.messages import numbered, texts
 from tests.stored import own_document, store
 from tests.transport import recorded
@@ -16,7 +17,7 @@ SECOND = 1_000_000
 
 @pytest.fixture(autouse=True)
 def few_visits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_last_messages, "MOST_VISITED", 50)
+    monkeypatch.setattr(last_messages, "MOST_VISITED", 50)
 
 
 @pytest.fixture

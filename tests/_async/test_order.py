@@ -8,7 +8,7 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from elasticsearch_chat_history._clock import CLOCK
+from elasticsearch_chat_history._documents.clock import CLOCK
 from tests.concurrency import async_together
 from tests.messages import numbered, texts
 from tests.stored import OWN_MAPPINGS, own_document, sources, store, upstream_document

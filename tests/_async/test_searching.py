@@ -19,7 +19,7 @@ from elasticsearch_chat_history import (
     Highlight,
     SearchHit,
 )
-from elasticsearch_chat_history._clock import CLOCK
+from elasticsearch_chat_history._documents.clock import CLOCK
 from tests.embedding import MeaningEmbeddings
 from tests.messages import texts
 from tests.stored import (

@@ -11,7 +11,7 @@ from elasticsearch_chat_history import (
     MessagesNotStoredError,
 )
 from elasticsearch_chat_history._async.writer import MAX_WAITING_FLUSHES
-from elasticsearch_chat_history._mapping import PROPERTIES
+from elasticsearch_chat_history._documents.fields import PROPERTIES
 from tests.concurrency import AsyncRunning, async_together, async_until
 from tests.gate import AsyncGate
 from tests.transport import recorded

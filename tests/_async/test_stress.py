@@ -13,7 +13,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     MessagesNotStoredError,
 )
-from elasticsearch_chat_history._shared import transport_state
+from elasticsearch_chat_history._requests.state import transport_state
 from tests.crew import AsyncCrew
 from tests.ledger import Ledger
 from tests.storm import Storm, async_let_loose, async_returned

@@ -10,9 +10,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, MessagesNotStoredError
 from elasticsearch_chat_history._async.embedding import vectors_of, with_vectors
-from elasticsearch_chat_history._documents import documents_of
-from elasticsearch_chat_history._mapping import PROPERTIES, VECTOR, VECTOR_PROPERTY
-from elasticsearch_chat_history._vectors import EMBEDDED_AT_ONCE
+from elasticsearch_chat_history._documents.document import documents_of
+from elasticsearch_chat_history._documents.fields import PROPERTIES, VECTOR, VECTOR_PROPERTY
+from elasticsearch_chat_history._documents.vectors import EMBEDDED_AT_ONCE
 from tests.concurrency import AsyncRunning, async_until
 from tests.messages import numbered, texts
 from tests.models import AsyncHeldModel, Model, vector_of, vectors_for

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from elasticsearch_chat_history._vectors import checked_answer, checked_vector
+from elasticsearch_chat_history._documents.vectors import checked_answer, checked_vector
 
 
 @pytest.mark.parametrize(

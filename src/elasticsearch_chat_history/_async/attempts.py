@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._async.requests import send
+from elasticsearch_chat_history._documents.sequence import seqs_of_call
 from elasticsearch_chat_history._reporting import LOGGER, describe, describe_answer
-from elasticsearch_chat_history._sequence import seqs_of_call
-from elasticsearch_chat_history._updates import Update, in_requests
+from elasticsearch_chat_history._requests.bulk import Update, in_requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._arguments import Refresh
     from elasticsearch_chat_history._async.index import AsyncChatIndex
     from elasticsearch_chat_history._async.pages import Hit
-    from elasticsearch_chat_history._documents import Document
+    from elasticsearch_chat_history._documents.document import Document
 
 MAX_FETCHED_AT_ONCE = 1_000
 

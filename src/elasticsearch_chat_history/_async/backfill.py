@@ -6,15 +6,12 @@ from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from elasticsearch_chat_history._acompat import asleep
 from elasticsearch_chat_history._async.embedding import vectors_of
 from elasticsearch_chat_history._async.pages import AsyncPages, Hit
-from elasticsearch_chat_history._bulk import (
-    STATUS_BAD_REQUEST,
-    STATUS_CONFLICT,
-    STATUS_NOT_FOUND,
-)
-from elasticsearch_chat_history._compat import asleep
-from elasticsearch_chat_history._completion import (
+from elasticsearch_chat_history._documents.fields import VECTOR
+from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._queries.completion import (
     COMPLETED_FIELDS,
     Moment,
     Placed,
@@ -24,12 +21,16 @@ from elasticsearch_chat_history._completion import (
     updates_of,
     without_last_moment,
 )
-from elasticsearch_chat_history._errors import ChatHistoryError
-from elasticsearch_chat_history._mapping import VECTOR
-from elasticsearch_chat_history._queries import PAGE_SIZE, Selection, session_by_session
+from elasticsearch_chat_history._queries.selection import PAGE_SIZE, Selection, session_by_session
 from elasticsearch_chat_history._reporting import LOGGER, describe_answer
-from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, RetryBudget
-from elasticsearch_chat_history._updates import Update, in_requests
+from elasticsearch_chat_history._requests.bulk import (
+    STATUS_BAD_REQUEST,
+    STATUS_CONFLICT,
+    STATUS_NOT_FOUND,
+    Update,
+    in_requests,
+)
+from elasticsearch_chat_history._requests.retries import RETRIABLE_STATUSES, RetryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

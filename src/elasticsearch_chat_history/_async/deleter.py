@@ -9,7 +9,7 @@ from elasticsearch import NotFoundError
 from elasticsearch_chat_history._async.index import AsyncChatIndex
 from elasticsearch_chat_history._async.requests import send
 from elasticsearch_chat_history._errors import ChatHistoryError
-from elasticsearch_chat_history._queries import is_missing_index
+from elasticsearch_chat_history._queries.selection import is_missing_index
 from elasticsearch_chat_history._reporting import LOGGER
 
 # Deleted well within the client's usual time-out of ten seconds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from elasticsearch_chat_history._vectors import (
+from elasticsearch_chat_history._documents.vectors import (
     EmbeddingBatches,
     UnusableVectorError,
     Vector,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from elasticsearch_chat_history._async.index import AsyncChatIndex
-    from elasticsearch_chat_history._documents import Document
+    from elasticsearch_chat_history._documents.document import Document
 
 
 async def with_vectors(

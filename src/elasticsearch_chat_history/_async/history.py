@@ -18,16 +18,20 @@ from elasticsearch_chat_history._async.attempts import join_attempts
 from elasticsearch_chat_history._async.embedding import with_vectors
 from elasticsearch_chat_history._async.session_forking import AsyncSessionForking
 from elasticsearch_chat_history._async.session_search import AsyncSessionSearch
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._documents import documents_of, message_of, stored_message_of
-from elasticsearch_chat_history._metadata import checked_metadata, merged_metadata
-from elasticsearch_chat_history._queries import (
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.document import (
+    documents_of,
+    message_of,
+    stored_message_of,
+)
+from elasticsearch_chat_history._documents.metadata import checked_metadata, merged_metadata
+from elasticsearch_chat_history._queries.last_messages import without_leading_orphans
+from elasticsearch_chat_history._queries.selection import (
     MAX_HITS,
     PAGE_SIZE,
 )
 from elasticsearch_chat_history._reporting import logged
 from elasticsearch_chat_history._results import StoredMessage
-from elasticsearch_chat_history._window import without_leading_orphans
 
 
 class AsyncChatSession(AsyncSessionForking, AsyncSessionSearch):

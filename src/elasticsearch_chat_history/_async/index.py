@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import AuthorizationException, BadRequestError, NotFoundError
 
+from elasticsearch_chat_history._acompat import AsyncLock
 from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._compat import AsyncLock
-from elasticsearch_chat_history._mapping import (
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.fields import (
     UPSTREAM_FIELDS,
     VECTOR,
     IndexLayout,
     MappingReport,
     report_on,
 )
-from elasticsearch_chat_history._queries import is_missing_index, latest_seq, routing_of
+from elasticsearch_chat_history._queries.selection import is_missing_index, latest_seq, routing_of
 from elasticsearch_chat_history._reporting import LOGGER
-from elasticsearch_chat_history._retries import is_retriable
-from elasticsearch_chat_history._shared import (
+from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH
+from elasticsearch_chat_history._requests.retries import is_retriable
+from elasticsearch_chat_history._requests.state import (
     cluster_of,
     forget_layout,
     known_layout,
     remember_layout,
     transport_state,
 )
-from elasticsearch_chat_history._updates import UPDATE_FILTER_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch
 
     from elasticsearch_chat_history._arguments import Refresh
-    from elasticsearch_chat_history._index_definition import IndexDefinition
-    from elasticsearch_chat_history._updates import Update
+    from elasticsearch_chat_history._documents.fields import IndexDefinition
+    from elasticsearch_chat_history._requests.bulk import Update
 
 
 class AsyncChatIndex:

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 from elasticsearch import ApiError, NotFoundError, TransportError
 
 from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._page_size import PageSize
-from elasticsearch_chat_history._queries import (
+from elasticsearch_chat_history._queries.selection import (
     PAGE_SIZE,
     PIT_KEEP_ALIVE,
     is_missing_index,
     is_refused_answer,
 )
 from elasticsearch_chat_history._reporting import LOGGER, describe
-from elasticsearch_chat_history._retries import is_retriable
+from elasticsearch_chat_history._requests.page_size import PageSize
+from elasticsearch_chat_history._requests.retries import is_retriable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from elasticsearch_chat_history._async.index import AsyncChatIndex
-    from elasticsearch_chat_history._queries import Selection
+    from elasticsearch_chat_history._queries.selection import Selection
 
 Hit = dict[str, Any]
 

@@ -9,8 +9,8 @@ from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._async.pages import AsyncPages, Hit
 from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._last_messages import LastMessages
-from elasticsearch_chat_history._queries import (
+from elasticsearch_chat_history._queries.last_messages import LastMessages
+from elasticsearch_chat_history._queries.selection import (
     MAX_HITS,
     MESSAGE_FIELDS,
     PAGE_SIZE,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from elasticsearch_chat_history._async.index import AsyncChatIndex
-    from elasticsearch_chat_history._page_size import PageSize
+    from elasticsearch_chat_history._requests.page_size import PageSize
 
 
 class AsyncSessionReader:

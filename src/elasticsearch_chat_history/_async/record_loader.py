@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from elasticsearch_chat_history._acompat import aiter_any
 from elasticsearch_chat_history._async.embedding import with_vectors
 from elasticsearch_chat_history._async.writer import AsyncWriter
-from elasticsearch_chat_history._bulk import MAX_BYTES, MAX_DOCUMENTS
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._compat import aiter_any
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.records import Record, numbered, record_at
 from elasticsearch_chat_history._errors import MessagesNotStoredError
-from elasticsearch_chat_history._records import Record, numbered, record_at
+from elasticsearch_chat_history._requests.bulk import MAX_BYTES, MAX_DOCUMENTS
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
+    from elasticsearch_chat_history._acompat import AsyncAnyIterable
     from elasticsearch_chat_history._async.index import AsyncChatIndex
-    from elasticsearch_chat_history._compat import AsyncAnyIterable
-    from elasticsearch_chat_history._completion import Moment
+    from elasticsearch_chat_history._queries.completion import Moment
 
 
 class AsyncRecordLoader:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from elasticsearch_chat_history._acompat import asleep
 from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._bulk import (
+from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._requests.bulk import (
     REMOVAL_FILTER_PATH,
     Failure,
     removal_line_of,
     removals_in,
 )
-from elasticsearch_chat_history._compat import asleep
-from elasticsearch_chat_history._errors import ChatHistoryError
-from elasticsearch_chat_history._retries import RetryBudget
+from elasticsearch_chat_history._requests.retries import RetryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

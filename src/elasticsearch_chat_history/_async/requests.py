@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from elasticsearch import ApiError, TransportError
 
-from elasticsearch_chat_history._compat import AsyncCall, asleep
-from elasticsearch_chat_history._retries import RetryBudget, is_retriable, is_shut_out
+from elasticsearch_chat_history._acompat import AsyncCall, asleep
+from elasticsearch_chat_history._requests.retries import RetryBudget, is_retriable, is_shut_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from elasticsearch_chat_history._shared import TransportState
+    from elasticsearch_chat_history._requests.state import TransportState
 
 Answer = TypeVar("Answer")
 

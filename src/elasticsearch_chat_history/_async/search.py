@@ -8,9 +8,13 @@ from typing import Any
 
 from elasticsearch_chat_history._async.searcher import AsyncSearcher
 from elasticsearch_chat_history._async.store import AsyncStoreBase
+from elasticsearch_chat_history._queries.search_request import (
+    SearchMode,
+    SearchOperator,
+    search_request,
+)
 from elasticsearch_chat_history._reporting import logged
 from elasticsearch_chat_history._results import SearchHit
-from elasticsearch_chat_history._search_request import SearchMode, SearchOperator, search_request
 
 
 class AsyncMessageSearch(AsyncStoreBase):

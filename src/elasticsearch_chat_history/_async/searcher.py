@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 from elasticsearch import ApiError, BadRequestError, NotFoundError
 
 from elasticsearch_chat_history._async.pages import Hit
-from elasticsearch_chat_history._documents import stored_message_of
+from elasticsearch_chat_history._documents.document import stored_message_of
 from elasticsearch_chat_history._errors import UnreadableMessageError
-from elasticsearch_chat_history._highlights import Highlighter
-from elasticsearch_chat_history._queries import (
-    MAX_HITS,
-    STORED_MESSAGE_FIELDS,
-    is_missing_index,
-    total_order,
-)
-from elasticsearch_chat_history._rank_fusion import fused
-from elasticsearch_chat_history._reporting import LOGGER
-from elasticsearch_chat_history._results import SearchHit
-from elasticsearch_chat_history._search_query import (
+from elasticsearch_chat_history._queries.highlights import Highlighter
+from elasticsearch_chat_history._queries.rank_fusion import fused
+from elasticsearch_chat_history._queries.search_text import (
     content_query,
     history_query,
     message_query,
     nearest_to,
 )
+from elasticsearch_chat_history._queries.selection import (
+    MAX_HITS,
+    STORED_MESSAGE_FIELDS,
+    is_missing_index,
+    total_order,
+)
+from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._results import SearchHit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from elasticsearch_chat_history._async.index import AsyncChatIndex
-    from elasticsearch_chat_history._search_query import SearchText
-    from elasticsearch_chat_history._search_request import SearchRequest
+    from elasticsearch_chat_history._queries.search_request import SearchRequest
+    from elasticsearch_chat_history._queries.search_text import SearchText
 
 # How much of both rankings is put together; what is further down in one hardly counts.
 MIN_WINDOW = 100

@@ -16,7 +16,7 @@ from elasticsearch_chat_history._async.store import AsyncStoreBase
 from elasticsearch_chat_history._async.writer import AsyncWriter
 from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._options import DEFAULT_MAX_RETRIES, SessionOptions
-from elasticsearch_chat_history._queries import STORED_MESSAGE_FIELDS
+from elasticsearch_chat_history._queries.selection import STORED_MESSAGE_FIELDS
 
 if TYPE_CHECKING:
     from typing_extensions import Self

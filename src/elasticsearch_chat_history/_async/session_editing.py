@@ -18,13 +18,13 @@ from elasticsearch_chat_history._async.pages import AsyncPages, Hit
 from elasticsearch_chat_history._async.reader import AsyncSessionReader
 from elasticsearch_chat_history._async.remover import remove
 from elasticsearch_chat_history._async.session import AsyncSessionBase
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._documents import documents_of, stored_message_of
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.document import documents_of, stored_message_of
 from elasticsearch_chat_history._errors import (
     MessagesNotStoredError,
     UnreadableMessageError,
 )
-from elasticsearch_chat_history._queries import (
+from elasticsearch_chat_history._queries.selection import (
     Selection,
     ids_query,
     is_missing_index,

@@ -11,10 +11,11 @@ from elasticsearch_chat_history._async.pages import AsyncPages, Hit
 from elasticsearch_chat_history._async.reader import AsyncSessionReader
 from elasticsearch_chat_history._async.remover import remove
 from elasticsearch_chat_history._async.session_editing import AsyncSessionEditing
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._documents import copy_of
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.document import copy_of
+from elasticsearch_chat_history._documents.sequence import SequenceFiller
 from elasticsearch_chat_history._errors import SessionExistsError
-from elasticsearch_chat_history._queries import (
+from elasticsearch_chat_history._queries.selection import (
     COPIED_FIELDS,
     MAX_HITS,
     Selection,
@@ -22,7 +23,6 @@ from elasticsearch_chat_history._queries import (
     total_order,
 )
 from elasticsearch_chat_history._reporting import logged
-from elasticsearch_chat_history._sequence import SequenceFiller
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -8,7 +8,7 @@ from elasticsearch import ApiError, BadRequestError, TransportError
 
 from elasticsearch_chat_history._async.pages import AsyncPages
 from elasticsearch_chat_history._async.requests import send
-from elasticsearch_chat_history._queries import (
+from elasticsearch_chat_history._queries.selection import (
     MAX_HITS,
     PIT_KEEP_ALIVE,
     Selection,
@@ -16,8 +16,7 @@ from elasticsearch_chat_history._queries import (
     is_refused_answer,
     messages_only,
 )
-from elasticsearch_chat_history._retries import is_retriable
-from elasticsearch_chat_history._summaries import (
+from elasticsearch_chat_history._queries.session_lists import (
     FIRST_WINDOW,
     KEYS_AT_ONCE,
     SESSIONS_AT_ONCE,
@@ -31,13 +30,14 @@ from elasticsearch_chat_history._summaries import (
     summary_of,
     too_far,
 )
+from elasticsearch_chat_history._requests.retries import is_retriable
 
 if TYPE_CHECKING:
     from elasticsearch_chat_history._async.index import AsyncChatIndex
-    from elasticsearch_chat_history._filters import Clauses
-    from elasticsearch_chat_history._page_size import PageSize
+    from elasticsearch_chat_history._queries.filters import Clauses
+    from elasticsearch_chat_history._queries.session_lists import Position
+    from elasticsearch_chat_history._requests.page_size import PageSize
     from elasticsearch_chat_history._results import SessionSummary
-    from elasticsearch_chat_history._summaries import Position
 
 
 class AsyncSessionPages:

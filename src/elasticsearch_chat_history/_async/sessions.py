@@ -11,7 +11,8 @@ from elasticsearch import NotFoundError
 from elasticsearch_chat_history._async.deleter import delete_matching
 from elasticsearch_chat_history._async.session_pages import AsyncSessionPages
 from elasticsearch_chat_history._async.store import AsyncStoreBase
-from elasticsearch_chat_history._filters import (
+from elasticsearch_chat_history._documents.metadata import metadata_filters
+from elasticsearch_chat_history._queries.filters import (
     Clauses,
     age_filters,
     checked_session_ids,
@@ -19,16 +20,15 @@ from elasticsearch_chat_history._filters import (
     portions_of,
     session_filters,
 )
-from elasticsearch_chat_history._metadata import metadata_filters
-from elasticsearch_chat_history._queries import is_missing_index
-from elasticsearch_chat_history._reporting import logged
-from elasticsearch_chat_history._results import SessionSummary
-from elasticsearch_chat_history._summaries import (
+from elasticsearch_chat_history._queries.selection import is_missing_index
+from elasticsearch_chat_history._queries.session_lists import (
     SessionOrder,
     checked_after,
     checked_order,
     checked_page_limit,
 )
+from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._results import SessionSummary
 
 
 class AsyncSessionDirectory(AsyncStoreBase):

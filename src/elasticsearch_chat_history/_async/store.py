@@ -18,15 +18,15 @@ from elasticsearch_chat_history._arguments import (
 )
 from elasticsearch_chat_history._async.closing import AsyncClosable
 from elasticsearch_chat_history._async.index import AsyncChatIndex
-from elasticsearch_chat_history._connection import (
+from elasticsearch_chat_history._documents.fields import IndexDefinition
+from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._options import DEFAULT_MAX_RETRIES, SessionOptions
+from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._requests.connection import (
     checked_client,
     connection_arguments,
     with_user_agent,
 )
-from elasticsearch_chat_history._errors import ChatHistoryError
-from elasticsearch_chat_history._index_definition import IndexDefinition
-from elasticsearch_chat_history._options import DEFAULT_MAX_RETRIES, SessionOptions
-from elasticsearch_chat_history._reporting import logged
 
 
 class AsyncStoreBase(AsyncClosable):

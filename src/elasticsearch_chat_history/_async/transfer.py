@@ -6,27 +6,27 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from elasticsearch_chat_history._acompat import AsyncAnyIterable
 from elasticsearch_chat_history._arguments import checked_count
 from elasticsearch_chat_history._async.backfill import AsyncBackfill
 from elasticsearch_chat_history._async.index import AsyncChatIndex
 from elasticsearch_chat_history._async.pages import AsyncPages
 from elasticsearch_chat_history._async.record_loader import AsyncRecordLoader
 from elasticsearch_chat_history._async.store import AsyncStoreBase
-from elasticsearch_chat_history._clock import CLOCK
-from elasticsearch_chat_history._compat import AsyncAnyIterable
-from elasticsearch_chat_history._filters import message_filters
-from elasticsearch_chat_history._queries import (
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.records import (
+    EXPORTED_FIELDS,
+    checked_records,
+    latest_seqs,
+    record_of,
+)
+from elasticsearch_chat_history._queries.filters import message_filters
+from elasticsearch_chat_history._queries.selection import (
     MAX_HITS,
     PAGE_SIZE,
     Selection,
     messages_only,
     session_by_session,
-)
-from elasticsearch_chat_history._records import (
-    EXPORTED_FIELDS,
-    checked_records,
-    latest_seqs,
-    record_of,
 )
 from elasticsearch_chat_history._reporting import logged
 

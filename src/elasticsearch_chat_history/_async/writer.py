@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
 
-from elasticsearch_chat_history._bulk import (
+from elasticsearch_chat_history._acompat import AsyncSignal, asleep
+from elasticsearch_chat_history._documents.vectors import refused_with_vector, without_vectors
+from elasticsearch_chat_history._errors import MessagesNotStoredError
+from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._requests.bulk import (
     FILTER_PATH,
     Failure,
     existing_in,
@@ -14,20 +18,16 @@ from elasticsearch_chat_history._bulk import (
     failures_in,
     lines_of,
 )
-from elasticsearch_chat_history._compat import AsyncSignal, asleep
-from elasticsearch_chat_history._errors import MessagesNotStoredError
-from elasticsearch_chat_history._flush_queue import Batch, FlushQueue, PendingWrite
-from elasticsearch_chat_history._reporting import LOGGER
-from elasticsearch_chat_history._retries import RetryBudget
-from elasticsearch_chat_history._vectors import refused_with_vector, without_vectors
+from elasticsearch_chat_history._requests.flush_queue import Batch, FlushQueue, PendingWrite
+from elasticsearch_chat_history._requests.retries import RetryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from elasticsearch_chat_history._arguments import Refresh
     from elasticsearch_chat_history._async.index import AsyncChatIndex
-    from elasticsearch_chat_history._documents import Document
-    from elasticsearch_chat_history._mapping import IndexLayout
+    from elasticsearch_chat_history._documents.document import Document
+    from elasticsearch_chat_history._documents.fields import IndexLayout
 
 # Each waits on a connection until the next refresh; the pool has ten by default, and reads and
 # the flush that does not wait need some.

@@ -7,7 +7,7 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
-from elasticsearch_chat_history._shared import transport_state
+from elasticsearch_chat_history._requests.state import transport_state
 from tests.stored import cluster_setting
 
 pytestmark = pytest.mark.faults

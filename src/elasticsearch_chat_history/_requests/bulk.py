@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from elasticsearch_chat_history._mapping import index_is_unprepared, write_guard
+from elasticsearch_chat_history._documents.fields import VECTOR, index_is_unprepared, write_guard
 from elasticsearch_chat_history._reporting import describe, describe_answer
-from elasticsearch_chat_history._retries import RETRIABLE_STATUSES, is_retriable, is_shut_out
+from elasticsearch_chat_history._requests.retries import (
+    RETRIABLE_STATUSES,
+    is_retriable,
+    is_shut_out,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from elasticsearch_chat_history._documents import Document
-    from elasticsearch_chat_history._mapping import IndexLayout
+    from elasticsearch_chat_history._documents.document import Document
+    from elasticsearch_chat_history._documents.fields import IndexLayout
 
 MAX_DOCUMENTS = 2_000
 # A node counts a bulk about twice against its indexing pressure, a tenth of its heap; 4 MB pass
@@ -24,6 +29,9 @@ MAX_BYTES = 4_000_000
 # What the answer must tell: the status of each document in its place, and why it failed.
 FILTER_PATH = "errors,items.create.status,items.create.error.type,items.create.error.reason"
 REMOVAL_FILTER_PATH = "items.delete.status,items.delete.error.type,items.delete.error.reason"
+UPDATE_FILTER_PATH = "items.update.status,items.update.error.type,items.update.error.reason"
+# Somebody else may change the same document meanwhile; Elasticsearch then reads it anew.
+RETRIES_ON_CONFLICT = 3
 # What to do about errors that our own options cause.
 HINTS = {
     "routing_missing_exception": ": sessions of this index are routed, give routing=True",
@@ -149,3 +157,52 @@ def _failure_of(item: Mapping[str, Any]) -> Failure | None:
 def compact_json(value: object) -> str:
     """Return `value` as JSON without any space."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Update:
+    """What to add to one document."""
+
+    index: str
+    id: str
+    routing: str | None
+    fields: Mapping[str, Any]
+    text: str = ""
+    readable: bool = True
+
+    def with_vector(self, vector: Sequence[float]) -> Update:
+        """Return the update with the vector of the document's text."""
+        return replace(self, fields={**self.fields, VECTOR: vector})
+
+    def without_vector(self) -> Update:
+        """Return the update without the vector, which may leave nothing to update."""
+        fields = {name: value for name, value in self.fields.items() if name != VECTOR}
+        return replace(self, fields=fields)
+
+    @cached_property
+    def lines(self) -> bytes:
+        """The two lines of a bulk request that add the fields."""
+        action: dict[str, Any] = {
+            "_index": self.index,
+            "_id": self.id,
+            "retry_on_conflict": RETRIES_ON_CONFLICT,
+        }
+        if self.routing is not None:
+            action["routing"] = self.routing
+        lines = [compact_json({"update": action}), compact_json({"doc": self.fields})]
+        return "".join(f"{line}\n" for line in lines).encode()
+
+
+def in_requests(updates: Sequence[Update]) -> Iterator[list[Update]]:
+    """Yield the updates in parts that each fit a bulk request, in their order."""
+    part: list[Update] = []
+    size = 0
+    for update in updates:
+        length = len(update.lines)
+        if part and (len(part) >= MAX_DOCUMENTS or size + length > MAX_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(update)
+        size += length
+    if part:
+        yield part

@@ -8,13 +8,13 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from elasticsearch import ApiError
 
-from elasticsearch_chat_history._flush_queue import FlushQueue
-from elasticsearch_chat_history._retries import is_shut_out
+from elasticsearch_chat_history._requests.flush_queue import FlushQueue
+from elasticsearch_chat_history._requests.retries import is_shut_out
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, MutableMapping
 
-    from elasticsearch_chat_history._mapping import IndexLayout
+    from elasticsearch_chat_history._documents.fields import IndexLayout
 
 
 MAX_WINDOW_STARTS = 10_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from elasticsearch_chat_history._clock import SPACING
+from elasticsearch_chat_history._documents.clock import SPACING
 
 Hit = Mapping[str, Any]
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import checked_list, checked_session_id
-from elasticsearch_chat_history._documents import EPOCH, READABLE_TYPES
-from elasticsearch_chat_history._metadata import metadata_filters
-from elasticsearch_chat_history._queries import milliseconds_now
+from elasticsearch_chat_history._documents.document import EPOCH, READABLE_TYPES
+from elasticsearch_chat_history._documents.metadata import metadata_filters
+from elasticsearch_chat_history._queries.selection import milliseconds_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

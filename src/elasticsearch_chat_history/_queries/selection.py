@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError
 
-from elasticsearch_chat_history._mapping import VECTOR
-from elasticsearch_chat_history._sequence import seq_of
+from elasticsearch_chat_history._documents.fields import VECTOR
+from elasticsearch_chat_history._documents.sequence import seq_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
 
-    from elasticsearch_chat_history._documents import Document
+    from elasticsearch_chat_history._documents.document import Document
 
 # `index.max_result_window` of an index unless its operator changed it.
 MAX_HITS = 10_000

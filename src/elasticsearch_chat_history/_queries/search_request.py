@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from elasticsearch_chat_history._arguments import checked_count, encodable
-from elasticsearch_chat_history._filters import checked_types, message_filters
-from elasticsearch_chat_history._queries import MAX_HITS, MESSAGE_FILTERS
-from elasticsearch_chat_history._search_query import (
+from elasticsearch_chat_history._queries.filters import checked_types, message_filters
+from elasticsearch_chat_history._queries.search_text import (
     SearchText,
     search_text,
     type_filters,
 )
+from elasticsearch_chat_history._queries.selection import MAX_HITS, MESSAGE_FILTERS
 
 if TYPE_CHECKING:
-    from elasticsearch_chat_history._filters import Clauses
+    from elasticsearch_chat_history._queries.filters import Clauses
 
 SearchOperator = Literal["or", "and"]
 SearchMode = Literal["text", "semantic", "hybrid"]

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from elasticsearch_chat_history._bulk import Failure
-    from elasticsearch_chat_history._documents import Document
-    from elasticsearch_chat_history._mapping import IndexLayout
+    from elasticsearch_chat_history._documents.document import Document
+    from elasticsearch_chat_history._documents.fields import IndexLayout
+    from elasticsearch_chat_history._requests.bulk import Failure
 
 Vector = list[float]
 

@@ -13,14 +13,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from elasticsearch_chat_history._bulk import MAX_BYTES, MAX_DOCUMENTS
-from elasticsearch_chat_history._retries import delay_before, jittered
+from elasticsearch_chat_history._requests.bulk import MAX_BYTES, MAX_DOCUMENTS
+from elasticsearch_chat_history._requests.retries import delay_before, jittered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from elasticsearch_chat_history._bulk import Failure
-    from elasticsearch_chat_history._retries import RetryBudget
+    from elasticsearch_chat_history._requests.bulk import Failure
+    from elasticsearch_chat_history._requests.retries import RetryBudget
 
 SHRINK = 4
 GROWTH_BYTES = 50_000

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, ConnectionTimeout
 
-from elasticsearch_chat_history._queries import is_refused_answer
-from elasticsearch_chat_history._retries import is_retriable
+from elasticsearch_chat_history._queries.selection import is_refused_answer
+from elasticsearch_chat_history._requests.retries import is_retriable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

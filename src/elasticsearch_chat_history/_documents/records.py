@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from elasticsearch_chat_history._arguments import checked_session_id, encodable, is_encodable
-from elasticsearch_chat_history._completion import Moment, searchable_parts
-from elasticsearch_chat_history._documents import EPOCH, Document
-from elasticsearch_chat_history._metadata import checked_metadata
-from elasticsearch_chat_history._sequence import seqs_of_run
+from elasticsearch_chat_history._documents.document import EPOCH, Document
+from elasticsearch_chat_history._documents.metadata import checked_metadata
+from elasticsearch_chat_history._documents.sequence import seqs_of_run
+from elasticsearch_chat_history._queries.completion import Moment, searchable_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import encodable
-from elasticsearch_chat_history._mapping import VECTOR
-from elasticsearch_chat_history._queries import MAX_HITS
+from elasticsearch_chat_history._documents.fields import VECTOR
+from elasticsearch_chat_history._queries.selection import MAX_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from elasticsearch_chat_history._filters import Clauses
+    from elasticsearch_chat_history._queries.filters import Clauses
 
 Clause = dict[str, Any]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
 
 from elasticsearch_chat_history._arguments import encodable, is_encodable
+from elasticsearch_chat_history._documents.fields import VECTOR
 from elasticsearch_chat_history._errors import UnreadableMessageError
-from elasticsearch_chat_history._mapping import VECTOR
 from elasticsearch_chat_history._results import StoredMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from elasticsearch_chat_history._mapping import IndexLayout
+    from elasticsearch_chat_history._documents.fields import IndexLayout
 
 # Makes the ids that are derived from an idempotency key differ from all other uuid5.
 IDEMPOTENCY_NAMESPACE = uuid.UUID("7c1f1d5e-58a3-4d0b-9a57-3f5c2f0f6f11")

@@ -9,10 +9,13 @@ looks from there, or, as that may still be far back, from somewhere between ther
 from __future__ import annotations
 
 import math
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.messages import BaseMessage, ToolMessage
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Each shard visits so many messages at most, which takes a few milliseconds. It is more than any
 # limit, so that a search that stops has found enough of them.
@@ -82,3 +85,12 @@ class LastMessages:
         else:
             since = self._early + width // 2
         return min(max(since, self._early + 1), self._late - 1)
+
+
+def without_leading_orphans(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
+    """Return `messages` without the tool results at the start: their call was cut off.
+
+    Model providers reject a list that opens with the result of a call that is not before it. The
+    same id in a later call says nothing, as some providers count the calls of each turn anew.
+    """
+    return list(dropwhile(lambda message: isinstance(message, ToolMessage), messages))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import encodable
-from elasticsearch_chat_history._documents import message_of
+from elasticsearch_chat_history._documents.document import message_of
+from elasticsearch_chat_history._documents.fields import VECTOR
+from elasticsearch_chat_history._documents.sequence import seqs_of_run
 from elasticsearch_chat_history._errors import UnreadableMessageError
-from elasticsearch_chat_history._mapping import VECTOR
-from elasticsearch_chat_history._queries import messages_only
-from elasticsearch_chat_history._sequence import seqs_of_run
-from elasticsearch_chat_history._updates import Update
+from elasticsearch_chat_history._queries.selection import messages_only
+from elasticsearch_chat_history._requests.bulk import Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,10 +6,14 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from elasticsearch_chat_history._arguments import checked_count
-from elasticsearch_chat_history._documents import EPOCH, stored_message_of
+from elasticsearch_chat_history._documents.document import EPOCH, stored_message_of
 from elasticsearch_chat_history._errors import ChatHistoryError
-from elasticsearch_chat_history._filters import MILLISECOND
-from elasticsearch_chat_history._queries import MAX_HITS, STORED_MESSAGE_FIELDS, total_order
+from elasticsearch_chat_history._queries.filters import MILLISECOND
+from elasticsearch_chat_history._queries.selection import (
+    MAX_HITS,
+    STORED_MESSAGE_FIELDS,
+    total_order,
+)
 from elasticsearch_chat_history._results import SessionSummary
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What is stored: messages as documents, and the fields of the index."""

@@ -1,0 +1,1 @@
+"""What is asked: queries, their sort, and what their answers mean."""
