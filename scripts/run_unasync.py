@@ -50,6 +50,7 @@ VERBS = frozenset(
         "export",
         "fork",
         "get",
+        "invoke",
         "iter",
         "list",
         "pop",

@@ -10,7 +10,8 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history._documents.document import Document, documents_of
 from elasticsearch_chat_history._documents.fields import GUARD, IndexLayout
-from elasticsearch_chat_history._requests.bulk import failure_of_request, failures_in, lines_of
+from elasticsearch_chat_history._requests.bulk import failures_in, lines_of
+from elasticsearch_chat_history._requests.failures import failure_of_request
 from tests.test_queries import refusal
 
 COMPLETE = IndexLayout(complete=True)

@@ -33,7 +33,7 @@ def add(history: AsyncElasticsearchChatMessageHistory, text: str) -> "asyncio.Ta
 
 
 def waiting(history: AsyncElasticsearchChatMessageHistory) -> int:
-    return len(history._writer._queue._waiting)
+    return len(history._session.writer._queue._waiting)
 
 
 async def test_a_cancelled_leader_loses_nobody_elses_messages(
@@ -142,5 +142,5 @@ async def test_a_storm_of_cancellations_leaves_the_queue_in_order(
     stored = await contents(history)
     assert len(stored) == len(set(stored))
     assert set(acknowledged) <= set(stored)
-    assert history._writer._queue.leaders == 0
+    assert history._session.writer._queue.leaders == 0
     assert waiting(history) == 0

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from elasticsearch_chat_history._documents.document import searchable_parts
 from elasticsearch_chat_history._queries.completion import (
     Placed,
-    searchable_parts,
     unplaced_moments,
     updates_of,
     without_last_moment,

@@ -3,7 +3,8 @@
 import pytest
 
 from elasticsearch_chat_history._requests import flush_queue
-from elasticsearch_chat_history._requests.bulk import MAX_BYTES, Failure
+from elasticsearch_chat_history._requests.bulk import MAX_BYTES
+from elasticsearch_chat_history._requests.failures import Failure
 from elasticsearch_chat_history._requests.flush_queue import (
     GROWTH_BYTES,
     Batch,

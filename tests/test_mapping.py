@@ -12,10 +12,10 @@ from elasticsearch_chat_history._documents.fields import (
     VECTOR,
     VECTOR_PROPERTY,
     IndexLayout,
-    index_is_unprepared,
     report_on,
     write_guard,
 )
+from elasticsearch_chat_history._requests.failures import index_is_unprepared
 from tests.stored import OWN_MAPPINGS
 
 

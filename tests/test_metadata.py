@@ -11,8 +11,8 @@ from elasticsearch_chat_history._documents.metadata import (
     MAX_METADATA_DEPTH,
     checked_metadata,
     merged_metadata,
-    metadata_filters,
 )
+from elasticsearch_chat_history._queries.filters import metadata_filters
 
 
 def test_metadata_is_copied_to_plain_json() -> None:

@@ -13,15 +13,17 @@ from elasticsearch import (
 )
 from elasticsearch import ConnectionError as EsConnectionError
 
+from elasticsearch_chat_history._documents.sequence import latest_place
 from elasticsearch_chat_history._queries.selection import (
     MAX_ROUTING_LENGTH,
-    is_lost_snapshot,
-    is_missing_index,
-    is_refused_answer,
-    latest_seq,
     routing_of,
     session_query,
     total_order,
+)
+from elasticsearch_chat_history._requests.failures import (
+    is_lost_snapshot,
+    is_missing_index,
+    is_refused_answer,
 )
 
 
@@ -73,7 +75,7 @@ def test_newest_first_is_the_exact_reverse() -> None:
     ],
 )
 def test_the_latest_of_some_hits_is_found(sorts: list[list[Any]], latest: int | None) -> None:
-    assert latest_seq([{"sort": values} for values in sorts]) == latest
+    assert latest_place([{"sort": values} for values in sorts]) == latest
 
 
 def test_a_routing_value_is_the_session_id_where_it_fits() -> None:

@@ -4,13 +4,13 @@ import pytest
 from elasticsearch import ConnectionError as EsConnectionError
 from elasticsearch import ConnectionTimeout, SSLError
 
+from elasticsearch_chat_history._requests.failures import is_retriable
 from elasticsearch_chat_history._requests.retries import (
     FIRST_CONTACT_SECONDS,
     LET_IN_SECONDS,
     LONGEST_DELAY,
     RetryBudget,
     delay_before,
-    is_retriable,
     jittered,
 )
 from tests.test_queries import refusal

@@ -21,11 +21,11 @@ from elasticsearch_chat_history._documents.vectors import (
     checked_answer,
     checked_vector,
     positions_to_embed,
-    refused_with_vector,
     with_each,
     without_vectors,
 )
-from elasticsearch_chat_history._requests.bulk import Failure
+from elasticsearch_chat_history._requests.bulk import refused_with_vector
+from elasticsearch_chat_history._requests.failures import Failure
 
 SECRET = "the text of the message"
 

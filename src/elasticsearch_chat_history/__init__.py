@@ -1,5 +1,8 @@
 """LangChain chat message history in Elasticsearch, asynchronous and synchronous."""
 
+from elasticsearch_chat_history._async.chat_history import AsyncElasticsearchChatMessageHistory
+from elasticsearch_chat_history._async.chat_retriever import AsyncElasticsearchChatRetriever
+from elasticsearch_chat_history._async.chat_store import AsyncElasticsearchChatStore
 from elasticsearch_chat_history._errors import (
     ChatHistoryError,
     IndexMappingError,
@@ -13,19 +16,10 @@ from elasticsearch_chat_history._results import (
     SessionSummary,
     StoredMessage,
 )
+from elasticsearch_chat_history._sync.chat_history import ElasticsearchChatMessageHistory
+from elasticsearch_chat_history._sync.chat_retriever import ElasticsearchChatRetriever
+from elasticsearch_chat_history._sync.chat_store import ElasticsearchChatStore
 from elasticsearch_chat_history._version import __version__
-from elasticsearch_chat_history.chat_history import (
-    AsyncElasticsearchChatMessageHistory,
-    ElasticsearchChatMessageHistory,
-)
-from elasticsearch_chat_history.chat_retriever import (
-    AsyncElasticsearchChatRetriever,
-    ElasticsearchChatRetriever,
-)
-from elasticsearch_chat_history.chat_store import (
-    AsyncElasticsearchChatStore,
-    ElasticsearchChatStore,
-)
 
 __all__ = [
     "AsyncElasticsearchChatMessageHistory",

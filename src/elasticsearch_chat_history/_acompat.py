@@ -8,10 +8,12 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from typing import TypeVar
 
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+
 Result = TypeVar("Result")
 
-AsyncCall = Callable[[], Awaitable[Result]]
-Call = Callable[[], Result]
+AsyncRequest = Callable[[AsyncElasticsearch], Awaitable[Result]]
+Request = Callable[[Elasticsearch], Result]
 
 AsyncAnyIterable = Iterable[Result] | AsyncIterable[Result]
 AnyIterable = Iterable[Result]

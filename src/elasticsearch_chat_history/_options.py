@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import Any
+
+from typing_extensions import TypedDict, Unpack
 
 from elasticsearch_chat_history._arguments import (
     Refresh,
@@ -14,12 +18,18 @@ from elasticsearch_chat_history._arguments import (
 )
 from elasticsearch_chat_history._documents.metadata import checked_metadata, merged_metadata
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import timedelta
-    from typing import Any
-
 DEFAULT_MAX_RETRIES = 10
+
+
+class SessionOverrides(TypedDict, total=False):
+    """The options that a session of a store may have of its own."""
+
+    ensure_ascii: bool | None
+    history_size: int | None
+    ttl: timedelta | None
+    metadata: Mapping[str, Any] | None
+    refresh: Refresh
+    max_retries: int
 
 
 @dataclass(frozen=True)
@@ -44,22 +54,21 @@ class SessionOptions:
         escaped = self.ensure_ascii is None or bool(self.ensure_ascii)
         object.__setattr__(self, "ensure_ascii", escaped)
 
-    def overridden(
-        self, *, metadata: Mapping[str, Any] | None = None, **others: Any
-    ) -> SessionOptions:
+    def overridden(self, **given: Unpack[SessionOverrides]) -> SessionOptions:
         """Return these options with some replaced, and with `metadata` added to theirs.
 
         Raises:
             TypeError: There is no such option, or it belongs to the whole index.
         """
-        unknown = sorted(others.keys() - SESSION_OPTIONS)
+        unknown = sorted(given.keys() - SESSION_OPTIONS)
         if unknown:
             raise TypeError(
                 f"{unknown[0]!r} is no option of a session; there are "
                 f"{', '.join(sorted(SESSION_OPTIONS))}"
             )
-        metadata = merged_metadata(self.metadata, checked_metadata(metadata))
-        return replace(self, metadata=metadata, **others)
+        special = checked_metadata(given.get("metadata"))
+        changes: dict[str, Any] = {**given, "metadata": merged_metadata(self.metadata, special)}
+        return replace(self, **changes)
 
 
 SESSION_OPTIONS = frozenset(field.name for field in fields(SessionOptions))

@@ -339,7 +339,10 @@ async def test_an_unreadable_document_keeps_its_place_and_is_told_of_once(
 
 
 async def test_a_document_that_is_deleted_meanwhile_is_no_failure(
-    index: str, chats: AsyncElasticsearchChatStore, admin: Elasticsearch
+    index: str,
+    chats: AsyncElasticsearchChatStore,
+    admin: Elasticsearch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     admin.indices.create(index=index, mappings=UPSTREAM_MAPPINGS)
     documents = [upstream_document("s0", MILLISECOND, one) for one in numbered(3)]
@@ -351,7 +354,7 @@ async def test_a_document_that_is_deleted_meanwhile_is_no_failure(
             admin.delete(index=index, id=ids[1])
         return await perform_request(method, target, **details)
 
-    chats.client.transport.perform_request = delete_first
+    monkeypatch.setattr(chats.client.transport, "perform_request", delete_first)
     assert await chats.abackfill() == 2
     assert await reads(chats) == [["0", "2"]]
 
@@ -390,7 +393,10 @@ async def test_documents_that_cannot_be_changed_are_counted_and_the_rest_is_comp
 
 
 async def test_what_may_succeed_later_is_sent_again(
-    index: str, chats: AsyncElasticsearchChatStore, admin: Elasticsearch
+    index: str,
+    chats: AsyncElasticsearchChatStore,
+    admin: Elasticsearch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     admin.indices.create(index=index, mappings=UPSTREAM_MAPPINGS)
     store_upstreams(admin, index, 6, in_a_millisecond=3)
@@ -407,7 +413,7 @@ async def test_what_may_succeed_later_is_sent_again(
         answer.body["items"] += [refused] * len(body[2:])
         return answer
 
-    chats.client.transport.perform_request = refuse_some
+    monkeypatch.setattr(chats.client.transport, "perform_request", refuse_some)
     assert await chats.abackfill() == 6
     assert len(answers) == 2
     assert await reads(chats) == [texts(numbered(6))]

@@ -5,7 +5,7 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from elasticsearch_chat_history._async import deleter
+from elasticsearch_chat_history._async.index import deleting
 from tests.messages import numbered, texts
 from tests.stored import OWN_MAPPINGS, count
 from tests.transport import recorded
@@ -55,7 +55,7 @@ async def test_a_long_session_is_cleared_in_steps(
     admin: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deleter, "MAX_DELETED_AT_ONCE", 10)
+    monkeypatch.setattr(deleting, "MAX_DELETED_AT_ONCE", 10)
     await async_history.aadd_messages(numbered(25))
     requests = recorded(async_client)
     await async_history.aclear()

@@ -6,7 +6,7 @@ import pytest
 from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
-from elasticsearch_chat_history._async import session_pages
+from elasticsearch_chat_history._async.store import listing
 from tests.crowd import crowd, expected
 from tests.messages import numbered
 from tests.stored import OWN_MAPPINGS, store
@@ -31,7 +31,7 @@ async def test_counts_are_exact_on_several_shards_and_in_several_requests(
     sessions = len(expected(documents, "id"))
     # Also where the last request finds none, and where one is enough.
     for at_once in (1, 5, sessions - 1, sessions, sessions + 1):
-        monkeypatch.setattr(session_pages, "KEYS_AT_ONCE", at_once)
+        monkeypatch.setattr(listing, "KEYS_AT_ONCE", at_once)
         assert await chats.acount_sessions() == sessions
         assert await chats.acount_sessions(prefix="a-") == 8
         assert await chats.acount_sessions(prefix="none") == 0

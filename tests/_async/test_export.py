@@ -10,7 +10,7 @@ from langchain_core.messages import HumanMessage, message_to_dict, messages_from
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from elasticsearch_chat_history._documents.clock import CLOCK
-from elasticsearch_chat_history._queries.selection import milliseconds_now
+from elasticsearch_chat_history._queries.filters import milliseconds_now
 from tests.concurrency import async_until
 from tests.messages import EVERY_TYPE, numbered
 from tests.stored import (

@@ -10,7 +10,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, ChatHistoryError
-from elasticsearch_chat_history._async import deleter
+from elasticsearch_chat_history._async.index import deleting
 from tests.concurrency import AsyncRunning
 from tests.crowd import BEGIN, ODD_IDS
 from tests.messages import numbered, texts
@@ -262,7 +262,7 @@ async def test_what_somebody_changes_all_the_time_is_an_error_in_the_end(
     admin: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deleter, "MAX_CONTESTED_PASSES", 3)
+    monkeypatch.setattr(deleting, "MAX_CONTESTED_PASSES", 3)
     ids = store(admin, quiet_index, [own_document("s", BEGIN * 1000, HumanMessage("Hello"))])
     chats = AsyncElasticsearchChatStore(quiet_index, client=async_client)
     requests = recorded(async_client)
@@ -298,7 +298,7 @@ async def test_full_steps_and_conflicts_together_leave_nothing(
     admin: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deleter, "MAX_DELETED_AT_ONCE", 10)
+    monkeypatch.setattr(deleting, "MAX_DELETED_AT_ONCE", 10)
     ids = store(
         admin,
         quiet_index,

@@ -10,9 +10,9 @@ from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage, message_to_dict
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, MessagesNotStoredError
-from elasticsearch_chat_history._async import record_loader
+from elasticsearch_chat_history._async.store import transfer
 from elasticsearch_chat_history._documents.clock import CLOCK
-from elasticsearch_chat_history._queries.selection import milliseconds_now
+from elasticsearch_chat_history._queries.filters import milliseconds_now
 from tests.messages import EVERY_TYPE, numbered, texts
 from tests.stored import (
     OWN_MAPPINGS,
@@ -118,7 +118,7 @@ async def test_an_import_that_was_interrupted_is_repeated(
     admin: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(record_loader, "MAX_DOCUMENTS", 10)
+    monkeypatch.setattr(transfer, "MAX_DOCUMENTS", 10)
     whole = [
         record
         for number in range(9)
@@ -147,7 +147,7 @@ async def test_an_import_that_was_interrupted_is_repeated(
 async def test_many_messages_of_one_millisecond_keep_their_order(
     chats: AsyncElasticsearchChatStore, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record_loader, "MAX_DOCUMENTS", 100)
+    monkeypatch.setattr(transfer, "MAX_DOCUMENTS", 100)
     whole = records(session_id, 1_100)
     whole += [{**whole[0], "id": f"{session_id}-ours", "seq": MILLISECOND * 1000 + 3}]
     assert await chats.aimport(whole) == 1_101
@@ -158,8 +158,8 @@ async def test_many_messages_of_one_millisecond_keep_their_order(
 async def test_batches_are_small_and_hold_many_sessions(
     chats: AsyncElasticsearchChatStore, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record_loader, "MAX_DOCUMENTS", 20)
-    monkeypatch.setattr(record_loader, "MAX_BYTES", 4_000)
+    monkeypatch.setattr(transfer, "MAX_DOCUMENTS", 20)
+    monkeypatch.setattr(transfer, "MAX_BYTES", 4_000)
     await chats.create_if_missing()
     requests = recorded(chats.client)
     bulks_before = []
@@ -197,7 +197,7 @@ async def test_a_bad_record_is_named_and_what_came_before_is_stored(
     admin: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(record_loader, "MAX_DOCUMENTS", 2)
+    monkeypatch.setattr(transfer, "MAX_DOCUMENTS", 2)
     given = [
         json.dumps(record)
         for number in range(5)
@@ -216,7 +216,7 @@ async def test_records_that_the_index_refuses_are_named(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(record_loader, "MAX_DOCUMENTS", 4)
+    monkeypatch.setattr(transfer, "MAX_DOCUMENTS", 4)
     properties = {**OWN_MAPPINGS["properties"], "history": {"type": "keyword"}}
     admin.indices.create(index=index, mappings={"properties": properties})
     chats = AsyncElasticsearchChatStore(index, client=async_client)

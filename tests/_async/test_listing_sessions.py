@@ -15,7 +15,7 @@ from elasticsearch_chat_history import (
     SessionSummary,
     UnreadableMessageError,
 )
-from elasticsearch_chat_history._async import session_pages
+from elasticsearch_chat_history._async.store import listing
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._requests.state import transport_state
 from tests.crowd import BEGIN, crowd, expected, told
@@ -80,7 +80,7 @@ async def test_pages_of_every_size_make_up_the_list(
 async def test_a_page_is_read_in_portions(
     crowded: AsyncElasticsearchChatStore, monkeypatch: pytest.MonkeyPatch, order: Order
 ) -> None:
-    monkeypatch.setattr(session_pages, "SESSIONS_AT_ONCE", 7)
+    monkeypatch.setattr(listing, "SESSIONS_AT_ONCE", 7)
     requests = recorded(crowded.client)
     assert told(await crowded.alist_sessions(order=order)) == expected(CROWD, order)
     summaries = [one for one in requests if "aggregations" in (one.body or {})]
@@ -147,8 +147,8 @@ async def test_what_ttl_hides_is_not_listed(
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the list of the most recent sessions end after eight."""
-    monkeypatch.setattr(session_pages, "FIRST_WINDOW", 3)
-    monkeypatch.setattr(session_pages, "MAX_HITS", 8)
+    monkeypatch.setattr(listing, "FIRST_WINDOW", 3)
+    monkeypatch.setattr(listing, "MAX_HITS", 8)
 
 
 @pytest.mark.usefixtures("small_windows")

@@ -10,7 +10,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     MessagesNotStoredError,
 )
-from elasticsearch_chat_history._async.writer import MAX_WAITING_FLUSHES
+from elasticsearch_chat_history._async.index.writing import MAX_WAITING_FLUSHES
 from elasticsearch_chat_history._documents.fields import PROPERTIES
 from tests.concurrency import AsyncRunning, async_together, async_until
 from tests.gate import AsyncGate
@@ -24,7 +24,7 @@ def turn(number: int) -> list[BaseMessage]:
 
 
 def waiting(history: AsyncElasticsearchChatMessageHistory) -> int:
-    return len(history._writer._queue._waiting)
+    return len(history._session.writer._queue._waiting)
 
 
 def has_waiting(history: AsyncElasticsearchChatMessageHistory, count: int) -> bool:

@@ -9,8 +9,7 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, MessagesNotStoredError
-from elasticsearch_chat_history._async.embedding import vectors_of, with_vectors
-from elasticsearch_chat_history._documents.document import documents_of
+from elasticsearch_chat_history._async.index.embedding import vectors_of
 from elasticsearch_chat_history._documents.fields import PROPERTIES, VECTOR, VECTOR_PROPERTY
 from elasticsearch_chat_history._documents.vectors import EMBEDDED_AT_ONCE
 from tests.concurrency import AsyncRunning, async_until
@@ -96,8 +95,6 @@ async def test_without_a_model_nothing_is_added_or_copied(
     requests = recorded(async_client)
     await history.aadd_messages(numbered(2))
     assert [request.endpoint for request in requests] == ["_bulk"]
-    documents = documents_of(numbered(2), session_id, [1, 2])
-    assert await with_vectors(documents, None, store._open_index()) is documents
     assert mappings(admin, shared_index) == OWN_MAPPINGS
 
 

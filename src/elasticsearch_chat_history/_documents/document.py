@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,12 @@ from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._results import StoredMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from elasticsearch_chat_history._documents.fields import IndexLayout
+
+# What a search returns of a document.
+Hit = Mapping[str, Any]
 
 # Makes the ids that are derived from an idempotency key differ from all other uuid5.
 IDEMPOTENCY_NAMESPACE = uuid.UUID("7c1f1d5e-58a3-4d0b-9a57-3f5c2f0f6f11")
@@ -104,7 +108,7 @@ def documents_of(
     ]
 
 
-def copy_of(hit: Mapping[str, Any], seq: int, session_id: str) -> Document:
+def copy_of(hit: Hit, seq: int, session_id: str) -> Document:
     """Return a document that has all of a hit's but its id, for another session.
 
     Raises:
@@ -146,7 +150,7 @@ def derived_id(session_id: str, idempotency_key: str, position: int) -> str:
     return str(uuid.uuid5(IDEMPOTENCY_NAMESPACE, name))
 
 
-def message_of(hit: Mapping[str, Any], session_id: str) -> BaseMessage:
+def message_of(hit: Hit, session_id: str) -> BaseMessage:
     """Return the message of a search hit.
 
     Raises:
@@ -172,7 +176,7 @@ def message_of(hit: Mapping[str, Any], session_id: str) -> BaseMessage:
     raise UnreadableMessageError(hit["_id"], session_id, reason) from None
 
 
-def stored_message_of(hit: Mapping[str, Any]) -> StoredMessage:
+def stored_message_of(hit: Hit) -> StoredMessage:
     """Return a search hit as a `StoredMessage`."""
     source = hit["_source"]
     session_id = source["session_id"]
@@ -184,6 +188,15 @@ def stored_message_of(hit: Mapping[str, Any]) -> StoredMessage:
         message=message_of(hit, session_id),
         metadata=source.get("metadata") or {},
     )
+
+
+def searchable_parts(history: object) -> dict[str, str] | None:
+    """Return the text and type of a stored message; None if it cannot be read."""
+    try:
+        message = message_of({"_id": "", "_source": {"history": history}}, "")
+    except UnreadableMessageError:
+        return None
+    return {"content": encodable(message.text), "type": encodable(message.type)}
 
 
 def _history_of(message: BaseMessage, position: int, *, ensure_ascii: bool) -> str:

@@ -27,8 +27,6 @@ VECTOR_PROPERTY: dict[str, Any] = {"type": "dense_vector", "similarity": "cosine
 UPSTREAM_FIELDS = ("session_id", "created_at", "history")
 # A wrong type of these loses sessions or their order, so that such an index is refused.
 EXACT_FIELDS = ("session_id", "created_at", "seq")
-# How Elasticsearch refuses a document for want of an index or of one of its fields.
-UNPREPARED = frozenset({"index_not_found_exception", "strict_dynamic_mapping_exception"})
 # The name of a dynamic template that no index has, see `write_guard`.
 GUARD = "index_made_by_create_if_missing"
 
@@ -165,8 +163,3 @@ def write_guard(layout: IndexLayout) -> dict[str, str]:
         if layout.vectors:
             fields.append(VECTOR)
     return dict.fromkeys(fields, GUARD)
-
-
-def index_is_unprepared(error: Mapping[str, Any]) -> bool:
-    """Tell whether a document was refused because its index vanished or lost its fields."""
-    return error.get("type") in UNPREPARED or GUARD in error.get("reason", "")

@@ -6,7 +6,6 @@ https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/flattened
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,51 +30,6 @@ def merged_metadata(
 ) -> dict[str, Any] | None:
     """Return both together; a key of `special` goes before the same key of `general`."""
     return {**(general or {}), **(special or {})} or None
-
-
-def metadata_filters(metadata: object) -> list[dict[str, Any]]:
-    """Return the clauses that find messages with all of these keys and values.
-
-    A list means any of its values, None that there is no such key.
-
-    Raises:
-        TypeError: It is no mapping.
-        ValueError: A key or value is one that no message can have, or a list is empty.
-    """
-    checked = checked_metadata(metadata)
-    return [_clause(path, values) for path, values in _leaves(checked or {}, "metadata")]
-
-
-def _leaves(mapping: Mapping[str, Any], path: str) -> list[tuple[str, list[Any]]]:
-    leaves: list[tuple[str, list[Any]]] = []
-    for key, value in mapping.items():
-        below = f"{path}.{key}"
-        if isinstance(value, dict):
-            if not value:
-                raise ValueError(f"{below!r:.100} must have at least one value to look for")
-            leaves += _leaves(value, below)
-        else:
-            leaves.append((below, value if isinstance(value, list) else [value]))
-    return leaves
-
-
-def _clause(path: str, values: list[Any]) -> dict[str, Any]:
-    if not values:
-        raise ValueError(f"{path!r:.100} must have at least one value to look for")
-    if any(isinstance(value, (list, dict)) for value in values):
-        raise ValueError(f"{path!r:.100} must be a value or a list of values to look for")
-    clauses: list[dict[str, Any]] = []
-    terms = [_term(value) for value in values if value is not None]
-    if terms:
-        clauses.append({"terms": {path: terms}})
-    if None in values:
-        clauses.append({"bool": {"must_not": {"exists": {"field": path}}}})
-    return clauses[0] if len(clauses) == 1 else {"bool": {"should": clauses}}
-
-
-def _term(value: object) -> str:
-    # As the field keeps what a document has in this place: the text of the JSON.
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 # What is returned is a copy of plain dicts and lists: json writes no other mappings, and what the

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from elasticsearch_chat_history._arguments import checked_session_id, encodable, is_encodable
-from elasticsearch_chat_history._documents.document import EPOCH, Document
+from elasticsearch_chat_history._documents.document import EPOCH, Document, Hit, searchable_parts
 from elasticsearch_chat_history._documents.metadata import checked_metadata
-from elasticsearch_chat_history._documents.sequence import seqs_of_run
-from elasticsearch_chat_history._queries.completion import Moment, searchable_parts
+from elasticsearch_chat_history._documents.sequence import Moment, place_of, seqs_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +67,7 @@ class Record:
         )
 
 
-def record_of(hit: Mapping[str, Any]) -> dict[str, Any]:
+def record_of(hit: Hit) -> dict[str, Any]:
     """Return a search hit, sorted by session and time, as a record of plain JSON values."""
     source = hit["_source"]
     history = source.get("history")
@@ -84,11 +83,11 @@ def record_of(hit: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def latest_seqs(hits: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def latest_seqs(hits: Iterable[Hit]) -> dict[str, int]:
     """Return the `seq` of the last hit of each session; for upstream's documents, their time."""
     last = {hit["sort"][0]: hit for hit in hits}
     return {
-        session_id: hit["_source"].get("seq") or int(hit["sort"][1]) * 1000
+        session_id: place_of(hit["_source"].get("seq"), int(hit["sort"][1]))
         for session_id, hit in last.items()
     }
 

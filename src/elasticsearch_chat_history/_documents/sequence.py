@@ -7,12 +7,13 @@ values below those of the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from elasticsearch_chat_history._documents.clock import SPACING
+from elasticsearch_chat_history._documents.document import Hit
 
-Hit = Mapping[str, Any]
+# A session and a time in milliseconds: within them, `seq` decides on the order.
+Moment = tuple[str, int]
 
 
 def seqs_of_run(time: int, count: int, next_seq: int | None = None) -> range:
@@ -49,11 +50,29 @@ def seqs_of_call(found: Mapping[int, int]) -> dict[int, int]:
     }
 
 
+def place_of(seq: int | None, time: int) -> int:
+    """Return where a message is in the order: at its `seq`, or at its time if it has none.
+
+    Args:
+        seq: Its `seq`.
+        time: Its time in milliseconds.
+    """
+    return seq or time * 1000
+
+
 def seq_of(hit: Hit) -> int | None:
     """Return the `seq` of a hit that is sorted by our order; None where it has none."""
     seq = hit["sort"][1]
     # A missing one comes back as the smallest long.
     return int(seq) if seq is not None and seq > 0 else None
+
+
+def latest_place(hits: Sequence[Hit]) -> int | None:
+    """Return the later place of the first and the last of hits that are sorted by our order."""
+    if not hits:
+        return None
+    first, last = (place_of(seq_of(hit), int(hit["sort"][0])) for hit in (hits[0], hits[-1]))
+    return max(first, last)
 
 
 class SequenceFiller:

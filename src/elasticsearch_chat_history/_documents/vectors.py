@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from elasticsearch_chat_history._documents.document import Document
-    from elasticsearch_chat_history._documents.fields import IndexLayout
-    from elasticsearch_chat_history._requests.bulk import Failure
 
 Vector = list[float]
 
@@ -99,6 +97,49 @@ class EmbeddingBatches:
         return 0
 
 
+class TextEmbedding:
+    """The vectors of texts, as a model gives them batch by batch; what it fails at has none.
+
+    Blank texts have no vector either.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self._wanted = positions_to_embed(texts)
+        self._batches = EmbeddingBatches(self._wanted)
+        self._problems = VectorProblems()
+        self.vectors: dict[int, Vector] = {}
+
+    def batches(self) -> Iterator[tuple[Sequence[int], list[str]]]:
+        """Yield the positions and texts of one call of the model after the other."""
+        for positions in self._batches:
+            yield positions, [self._texts[position] for position in positions]
+
+    def answered(self, positions: Sequence[int], answer: Any) -> None:
+        """Keep what of an answer can be stored.
+
+        Raises:
+            UnusableVectorError: Its vectors and the texts cannot be told apart.
+        """
+        found = checked_answer(answer, len(positions))
+        self._batches.answered()
+        for position, vector in zip(positions, found, strict=True):
+            try:
+                self.vectors[position] = checked_vector(vector)
+            except UnusableVectorError as error:
+                self._problems.note(error, 1)
+
+    def failed(self, positions: Sequence[int], error: Exception) -> None:
+        """Note that the model failed at a batch, part of which may be asked about again."""
+        given_up = self._batches.failed(positions)
+        if given_up:
+            self._problems.note(error, given_up)
+
+    def log(self) -> None:
+        """Tell in one log line what the model failed at, without any text."""
+        self._problems.log(len(self._wanted))
+
+
 def positions_to_embed(texts: Sequence[str]) -> list[int]:
     """Return the positions of the texts that have a meaning to find."""
     return [position for position, text in enumerate(texts) if text.strip()]
@@ -142,19 +183,6 @@ def with_each(documents: Sequence[Document], vectors: Mapping[int, Vector]) -> l
     return [
         replace(document, vector=vectors[position]) if position in vectors else document
         for position, document in enumerate(documents)
-    ]
-
-
-def refused_with_vector(
-    documents: Sequence[Document], failures: Mapping[int, Failure], layout: IndexLayout
-) -> list[int]:
-    """Return the positions of the documents that may be taken without their vector."""
-    if not layout.vectors:
-        return []
-    return [
-        position
-        for position, failure in failures.items()
-        if failure.refused and documents[position].vector is not None
     ]
 
 

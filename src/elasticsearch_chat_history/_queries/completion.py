@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch_chat_history._arguments import encodable
-from elasticsearch_chat_history._documents.document import message_of
+from elasticsearch_chat_history._documents.document import Hit, searchable_parts
 from elasticsearch_chat_history._documents.fields import VECTOR
-from elasticsearch_chat_history._documents.sequence import seqs_of_run
-from elasticsearch_chat_history._errors import UnreadableMessageError
+from elasticsearch_chat_history._documents.sequence import Moment, seqs_of_run
 from elasticsearch_chat_history._queries.selection import messages_only
 from elasticsearch_chat_history._requests.bulk import Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-Hit = dict[str, Any]
-# A session and a time in milliseconds: within them, `seq` decides on the order.
-Moment = tuple[str, int]
 # An index and an id: an alias may stand for several indices.
 Key = tuple[str, str]
 
@@ -38,7 +33,7 @@ class Placed:
     earliest: Mapping[Moment, int]
 
     @classmethod
-    def of(cls, hits: Iterable[Mapping[str, Any]]) -> Placed:
+    def of(cls, hits: Iterable[Hit]) -> Placed:
         """Return what the sorted hits of `placed_query` say."""
         documents: set[Key] = set()
         earliest: dict[Moment, int] = {}
@@ -76,7 +71,7 @@ def placed_query(moments: Sequence[Moment]) -> dict[str, Any]:
     )
 
 
-def moment_of(hit: Mapping[str, Any]) -> Moment:
+def moment_of(hit: Hit) -> Moment:
     """Return the session and time of a hit that is sorted by them."""
     session_id, created_at, *_ = hit["sort"]
     return session_id, int(created_at)
@@ -130,15 +125,6 @@ def updates_of(hits: Sequence[Hit], placed: Placed) -> list[Update]:
     return updates
 
 
-def searchable_parts(history: object) -> dict[str, str] | None:
-    """Return the text and type of a stored message; None if it cannot be read."""
-    try:
-        message = message_of({"_id": "", "_source": {"history": history}}, "")
-    except UnreadableMessageError:
-        return None
-    return {"content": encodable(message.text), "type": encodable(message.type)}
-
-
 def _seqs_of(hits: Sequence[Hit], placed: Placed) -> dict[Key, int]:
     waiting: dict[Moment, list[Key]] = {}
     for hit in hits:
@@ -153,7 +139,7 @@ def _seqs_of(hits: Sequence[Hit], placed: Placed) -> dict[Key, int]:
     }
 
 
-def _key(hit: Mapping[str, Any]) -> Key:
+def _key(hit: Hit) -> Key:
     return hit["_index"], hit["_id"]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import checked_list, checked_session_id
 from elasticsearch_chat_history._documents.document import EPOCH, READABLE_TYPES
-from elasticsearch_chat_history._documents.metadata import metadata_filters
-from elasticsearch_chat_history._queries.selection import milliseconds_now
+from elasticsearch_chat_history._documents.metadata import checked_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,12 +45,7 @@ def time_filters(
 ) -> Clauses:
     """Return the clauses that find messages from `since` on, before `until`, within `ttl`."""
     begin, end = checked_time("since", since), checked_time("until", until)
-    if ttl is not None:
-        oldest = milliseconds_now() - int(ttl.total_seconds() * 1000)
-        begin = oldest if begin is None else max(begin, oldest)
-    bounds = {"gte": begin, "lt": end}
-    given = {bound: time for bound, time in bounds.items() if time is not None}
-    return [{"range": {"created_at": {**given, "format": "epoch_millis"}}}] if given else []
+    return time_range(gte=later_of(begin, ttl), lt=end)
 
 
 def age_filters(older_than: object) -> Clauses:
@@ -65,7 +61,30 @@ def age_filters(older_than: object) -> Clauses:
             "older_than must be a datetime.timedelta or a datetime.datetime, "
             f"but is a {type(older_than).__name__}"
         )
-    return [{"range": {"created_at": {"lt": before, "format": "epoch_millis"}}}]
+    return time_range(lt=before)
+
+
+def later_of(begin: int | None, ttl: timedelta | None) -> int | None:
+    """Return `begin`, or the time since which messages are within `ttl` if that is later."""
+    if ttl is None:
+        return begin
+    oldest = milliseconds_now() - ttl // MILLISECOND
+    return oldest if begin is None else max(begin, oldest)
+
+
+def time_range(**bounds: int | None) -> Clauses:
+    """Return the clause that finds messages by their time in milliseconds; none without bounds.
+
+    Args:
+        bounds: Times under the names that a range query has for them, such as `gte` and `lt`.
+    """
+    given = {bound: time for bound, time in bounds.items() if time is not None}
+    return [{"range": {"created_at": {**given, "format": "epoch_millis"}}}] if given else []
+
+
+def milliseconds_now() -> int:
+    """Return the time as `created_at` counts it."""
+    return time.time_ns() // 1_000_000
 
 
 def message_filters(
@@ -84,6 +103,19 @@ def message_filters(
         *time_filters(since=since, until=until, ttl=ttl),
         *metadata_filters(metadata),
     ]
+
+
+def metadata_filters(metadata: object) -> list[dict[str, Any]]:
+    """Return the clauses that find messages with all of these keys and values.
+
+    A list means any of its values, None that there is no such key.
+
+    Raises:
+        TypeError: It is no mapping.
+        ValueError: A key or value is one that no message can have, or a list is empty.
+    """
+    checked = checked_metadata(metadata)
+    return [_clause(path, values) for path, values in _leaves(checked or {}, "metadata")]
 
 
 def portions_of(
@@ -138,3 +170,35 @@ def checked_time(name: str, time: object) -> int | None:
         )
     # In whole numbers: a float would make some times a millisecond later.
     return -((EPOCH - time) // MILLISECOND)
+
+
+def _leaves(mapping: Mapping[str, Any], path: str) -> list[tuple[str, list[Any]]]:
+    leaves: list[tuple[str, list[Any]]] = []
+    for key, value in mapping.items():
+        below = f"{path}.{key}"
+        if isinstance(value, dict):
+            if not value:
+                raise ValueError(f"{below!r:.100} must have at least one value to look for")
+            leaves += _leaves(value, below)
+        else:
+            leaves.append((below, value if isinstance(value, list) else [value]))
+    return leaves
+
+
+def _clause(path: str, values: list[Any]) -> dict[str, Any]:
+    if not values:
+        raise ValueError(f"{path!r:.100} must have at least one value to look for")
+    if any(isinstance(value, (list, dict)) for value in values):
+        raise ValueError(f"{path!r:.100} must be a value or a list of values to look for")
+    clauses: list[dict[str, Any]] = []
+    terms = [_term(value) for value in values if value is not None]
+    if terms:
+        clauses.append({"terms": {path: terms}})
+    if None in values:
+        clauses.append({"bool": {"must_not": {"exists": {"field": path}}}})
+    return clauses[0] if len(clauses) == 1 else {"bool": {"should": clauses}}
+
+
+def _term(value: object) -> str:
+    # As the field keeps what a document has in this place: the text of the JSON.
+    return value if isinstance(value, str) else json.dumps(value)

@@ -16,6 +16,8 @@ from elasticsearch_chat_history._results import Highlight
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from elasticsearch_chat_history._documents.document import Hit
+
 # Looking for matches takes a node time for each character. An index refuses more than its own
 # limit, which is 1,000,000 unless its operator lowered it; -1, for just that limit, is new in 9.0.
 MAX_CHARACTERS = 100_000
@@ -44,7 +46,7 @@ class Highlighter:
             "max_analyzed_offset": MAX_CHARACTERS,
         }
 
-    def highlights_of(self, hit: Mapping[str, Any]) -> tuple[Highlight, ...]:
+    def highlights_of(self, hit: Hit) -> tuple[Highlight, ...]:
         """Return the highlights of a hit; none where its text did not match."""
         fragments = hit.get("highlight", {}).get("content", ())
         return tuple(self._highlight(fragment) for fragment in fragments)

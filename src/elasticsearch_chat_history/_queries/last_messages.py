@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from itertools import dropwhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_core.messages import BaseMessage, ToolMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from elasticsearch_chat_history._documents.document import Hit
 
 # Each shard visits so many messages at most, which takes a few milliseconds. It is more than any
 # limit, so that a search that stops has found enough of them.
@@ -45,7 +47,7 @@ class LastMessages:
         self.since = since
         self.most_visited: int | None = MOST_VISITED
 
-    def finished(self, hits: Sequence[Mapping[str, Any]], *, stopped: bool) -> bool:
+    def finished(self, hits: Sequence[Hit], *, stopped: bool) -> bool:
         """Tell whether `hits` are the last messages; else say where to search next.
 
         Args:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from typing_extensions import TypedDict
+
 from elasticsearch_chat_history._arguments import checked_count, encodable
 from elasticsearch_chat_history._queries.filters import checked_types, message_filters
 from elasticsearch_chat_history._queries.search_text import (
@@ -24,6 +26,22 @@ SearchMode = Literal["text", "semantic", "hybrid"]
 
 OPERATORS = ("or", "and")
 MODES = ("text", "semantic", "hybrid")
+
+
+class RetrieverOptions(TypedDict, total=False):
+    """What a retriever searches with, and the name and tags that it has in LangChain's traces."""
+
+    session_id: str | None
+    types: Sequence[str] | None
+    since: datetime | None
+    until: datetime | None
+    limit: int
+    per_session: bool
+    operator: SearchOperator
+    fuzzy: bool
+    mode: SearchMode
+    name: str | None
+    tags: list[str] | None
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import ApiError
-
 from elasticsearch_chat_history._documents.fields import VECTOR
-from elasticsearch_chat_history._documents.sequence import seq_of
+from elasticsearch_chat_history._queries.filters import later_of, time_range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import timedelta
 
-    from elasticsearch_chat_history._documents.document import Document
+    from elasticsearch_chat_history._documents.document import Document, Hit
 
 # `index.max_result_window` of an index unless its operator changed it.
 MAX_HITS = 10_000
@@ -32,11 +29,6 @@ COPIED_FIELDS = ("history", "session_id", "metadata", VECTOR)
 # What lacks these is somebody else's document. Where none does, they cost nothing.
 MESSAGE_FILTERS = [{"exists": {"field": field}} for field in ("session_id", "created_at")]
 STORED_MESSAGE_FIELDS = ("history", "session_id", "metadata")
-
-
-def milliseconds_now() -> int:
-    """Return the time as `created_at` counts it."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -66,12 +58,8 @@ def session_query(
         ttl: The age of the oldest messages to find.
         since: The time of the oldest messages to find, in milliseconds.
     """
-    filters: list[dict[str, Any]] = [{"term": {"session_id": session_id}}]
-    if ttl is not None:
-        since = max(since or 0, milliseconds_now() - int(ttl.total_seconds() * 1000))
-    if since is not None:
-        filters.append({"range": {"created_at": {"gte": since, "format": "epoch_millis"}}})
-    return {"bool": {"filter": filters}}
+    session = {"term": {"session_id": session_id}}
+    return {"bool": {"filter": [session, *time_range(gte=later_of(since, ttl))]}}
 
 
 def ids_query(session_id: str, ids: Sequence[str]) -> dict[str, Any]:
@@ -85,7 +73,7 @@ def older_query(session_id: str, documents: Sequence[Document]) -> dict[str, Any
     # Those without seq are ordered by their time, which the first of the new ones may share.
     same_time = [document.id for document in documents if document.time == first.time]
     without_seq = {
-        "filter": [{"range": {"created_at": {"lte": first.time, "format": "epoch_millis"}}}],
+        "filter": time_range(lte=first.time),
         "must_not": [{"exists": {"field": "seq"}}, {"ids": {"values": same_time}}],
     }
     before = [{"range": {"seq": {"lt": first.seq}}}, {"bool": without_seq}]
@@ -128,26 +116,13 @@ def messages_only(clauses: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
     return {"bool": {"filter": [*MESSAGE_FILTERS, *clauses]}}
 
 
-def oldest_first(newest_first: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def oldest_first(newest_first: Sequence[Hit]) -> list[Hit]:
     """Return hits that were sorted newest first in the order of a read that is not.
 
     Upstream's documents of one millisecond on two shards may tie in all values. Both reads have
     them in the order of the shards, which reversing would turn round.
     """
     return sorted(newest_first, key=lambda hit: [int(value) for value in hit["sort"][:3]])
-
-
-def latest_seq(hits: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the greatest `seq` among sorted hits; for upstream's documents, their time."""
-    if not hits:
-        return None
-    first, last = (_seq_of(hit) for hit in (hits[0], hits[-1]))
-    return max(first, last)
-
-
-def _seq_of(hit: Mapping[str, Any]) -> int:
-    seq = seq_of(hit)
-    return int(hit["sort"][0]) * 1000 if seq is None else seq
 
 
 def routing_of(session_id: str) -> str:
@@ -159,31 +134,3 @@ def routing_of(session_id: str) -> str:
     if "," in session_id or len(session_id) > MAX_ROUTING_LENGTH:
         return hashlib.sha256(session_id.encode()).hexdigest()
     return session_id
-
-
-def is_missing_index(error: Exception) -> bool:
-    """Tell whether a request failed because its index does not exist."""
-    return isinstance(error, ApiError) and "index_not_found_exception" in _kinds(error)
-
-
-def is_refused_answer(error: Exception) -> bool:
-    """Tell whether a node had no memory for an answer, so that a smaller one may do.
-
-    When it runs out while it merges what several shards aggregated, it cancels the search and may
-    answer with 400 and that alone: https://github.com/elastic/elasticsearch/issues/100843
-    """
-    refusals = {"circuit_breaking_exception", "task_cancelled_exception"}
-    return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))
-
-
-def is_lost_snapshot(error: Exception) -> bool:
-    """Tell whether a point in time has expired, or went with its node."""
-    return isinstance(error, ApiError) and "search_context_missing_exception" in _kinds(error)
-
-
-def _kinds(error: ApiError) -> set[str]:
-    details = error.body.get("error") if isinstance(error.body, dict) else None
-    if not isinstance(details, dict):
-        return set()
-    causes = [details, *details.get("root_cause", []), details.get("caused_by") or {}]
-    return {str(cause.get("type")) for cause in causes}

@@ -19,6 +19,8 @@ from elasticsearch_chat_history._results import SessionSummary
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from elasticsearch_chat_history._documents.document import Hit
+
 SessionOrder = Literal["recent", "id"]
 # Where a session is in the list of the most recent ones: the earlier, the smaller.
 Position = tuple[int, str]
@@ -136,7 +138,7 @@ def summary_of(bucket: Mapping[str, Any]) -> SessionSummary:
     )
 
 
-def positions_of(hits: Sequence[Mapping[str, Any]]) -> list[Position]:
+def positions_of(hits: Sequence[Hit]) -> list[Position]:
     """Return the positions of the sessions whose last messages these are, in `recent_order`."""
     return [(-int(hit["sort"][0]), hit["sort"][1]) for hit in hits]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from elasticsearch_chat_history._documents.fields import VECTOR, index_is_unprepared, write_guard
-from elasticsearch_chat_history._reporting import describe, describe_answer
-from elasticsearch_chat_history._requests.retries import (
-    RETRIABLE_STATUSES,
-    is_retriable,
-    is_shut_out,
+from elasticsearch_chat_history._documents.fields import VECTOR, write_guard
+from elasticsearch_chat_history._requests.failures import (
+    STATUS_CONFLICT,
+    STATUS_NOT_FOUND,
+    Failure,
+    failure_of_item,
 )
 
 if TYPE_CHECKING:
@@ -32,38 +32,6 @@ REMOVAL_FILTER_PATH = "items.delete.status,items.delete.error.type,items.delete.
 UPDATE_FILTER_PATH = "items.update.status,items.update.error.type,items.update.error.reason"
 # Somebody else may change the same document meanwhile; Elasticsearch then reads it anew.
 RETRIES_ON_CONFLICT = 3
-# What to do about errors that our own options cause.
-HINTS = {
-    "routing_missing_exception": ": sessions of this index are routed, give routing=True",
-}
-STATUS_BAD_REQUEST = 400
-STATUS_NOT_FOUND = 404
-STATUS_CONFLICT = 409
-STATUS_TOO_LARGE = 413
-STATUS_TOO_MANY = 429
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a document is not stored.
-
-    Attributes:
-        reason: The kind of the failure, without anything of the document.
-        retriable: Whether the same request may succeed later.
-        overload: Whether the server had no room for it.
-        unprepared: Whether the index has vanished, or lacks fields.
-        refused: Whether it is the document itself that Elasticsearch does not take.
-        shut_out: Whether the server did not accept the credentials.
-        cause: The client's error, where the request failed as a whole.
-    """
-
-    reason: str
-    retriable: bool = False
-    overload: bool = False
-    unprepared: bool = False
-    refused: bool = False
-    shut_out: bool = False
-    cause: Exception | None = None
 
 
 def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = None) -> bytes:
@@ -95,7 +63,9 @@ def removals_in(answer: Mapping[str, Any], *, sent_before: bool) -> list[bool | 
             removed what is gone.
     """
     return [
-        _failure_of(item["delete"]) or item["delete"]["status"] != STATUS_NOT_FOUND or sent_before
+        failure_of_item(item["delete"])
+        or item["delete"]["status"] != STATUS_NOT_FOUND
+        or sent_before
         for item in answer["items"]
     ]
 
@@ -104,7 +74,7 @@ def failures_in(answer: Mapping[str, Any], count: int) -> list[Failure | None]:
     """Return for each document of a bulk request None if it is stored, or why it is not."""
     if not answer["errors"]:
         return [None] * count
-    return [_failure_of(item["create"]) for item in answer["items"]]
+    return [failure_of_item(item["create"]) for item in answer["items"]]
 
 
 def existing_in(answer: Mapping[str, Any]) -> list[int]:
@@ -116,42 +86,6 @@ def existing_in(answer: Mapping[str, Any]) -> list[int]:
         for place, item in enumerate(answer["items"])
         if item["create"]["status"] == STATUS_CONFLICT
     ]
-
-
-def failure_of_request(error: Exception, count: int, *, let_in: bool = False) -> Failure:
-    """Return what an error of the whole request means for each of its `count` documents.
-
-    Args:
-        error: What the client raised.
-        count: How many documents the request held.
-        let_in: Whether the server has accepted these credentials before.
-    """
-    status = getattr(error, "status_code", None)
-    shut_out = let_in and is_shut_out(error)
-    # Too large together says nothing about each document alone.
-    divisible = status == STATUS_TOO_LARGE and count > 1
-    return Failure(
-        describe(error),
-        retriable=is_retriable(error) or divisible or shut_out,
-        overload=status in (STATUS_TOO_LARGE, STATUS_TOO_MANY),
-        shut_out=shut_out,
-        cause=error,
-    )
-
-
-def _failure_of(item: Mapping[str, Any]) -> Failure | None:
-    error = item.get("error")
-    # The id was chosen for this document alone: if it exists, an earlier attempt has stored it.
-    if error is None or item["status"] == STATUS_CONFLICT:
-        return None
-    unprepared = index_is_unprepared(error)
-    return Failure(
-        describe_answer(error, item["status"]) + HINTS.get(error["type"], ""),
-        retriable=item["status"] in RETRIABLE_STATUSES,
-        overload=item["status"] == STATUS_TOO_MANY,
-        unprepared=unprepared,
-        refused=item["status"] == STATUS_BAD_REQUEST and not unprepared,
-    )
 
 
 def compact_json(value: object) -> str:
@@ -206,3 +140,16 @@ def in_requests(updates: Sequence[Update]) -> Iterator[list[Update]]:
         size += length
     if part:
         yield part
+
+
+def refused_with_vector(
+    documents: Sequence[Document], failures: Mapping[int, Failure], layout: IndexLayout
+) -> list[int]:
+    """Return the positions of the documents that may be taken without their vector."""
+    if not layout.vectors:
+        return []
+    return [
+        position
+        for position, failure in failures.items()
+        if failure.refused and documents[position].vector is not None
+    ]

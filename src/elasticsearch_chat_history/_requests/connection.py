@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 USER_AGENT = {"user-agent": f"langchain-py-ms/{__version__}"}
 _DERIVED: MutableMapping[Any, Any] = WeakKeyDictionary()
+
+Client = TypeVar("Client", AsyncElasticsearch, Elasticsearch)
 
 
 def checked_client(client: object, needed: type) -> None:
@@ -32,12 +34,12 @@ def checked_client(client: object, needed: type) -> None:
     raise TypeError(f"client must be an elasticsearch.{needed.__name__}, but is a {found}")
 
 
-def with_user_agent(client: Any) -> Any:
+def with_user_agent(client: Client) -> Client:
     """Return a client that shares everything with `client` and sends our user agent.
 
     Deriving a client costs some 0.4 ms, so it is done once for each client.
     """
-    derived = _DERIVED.get(client)
+    derived: Client | None = _DERIVED.get(client)
     if derived is None:
         derived = _DERIVED[client] = client.options(
             headers=USER_AGENT,

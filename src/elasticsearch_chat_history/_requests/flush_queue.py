@@ -19,7 +19,7 @@ from elasticsearch_chat_history._requests.retries import delay_before, jittered
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from elasticsearch_chat_history._requests.bulk import Failure
+    from elasticsearch_chat_history._requests.failures import Failure
     from elasticsearch_chat_history._requests.retries import RetryBudget
 
 SHRINK = 4

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from elasticsearch import ApiError, ConnectionTimeout
 
-from elasticsearch_chat_history._queries.selection import is_refused_answer
-from elasticsearch_chat_history._requests.retries import is_retriable
+from elasticsearch_chat_history._requests.failures import is_refused_answer, is_retriable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from elasticsearch_chat_history._documents.document import Hit
 
 # A node holds a whole answer in memory, and older versions end for want of it.
 PAGE_BYTES = 16_000_000
@@ -55,7 +56,7 @@ class PageSize:
         self._lost = 0
         self.to_blame = False
 
-    def learn(self, hits: Sequence[Mapping[str, Any]]) -> None:
+    def learn(self, hits: Sequence[Hit]) -> None:
         """Let the next page grow as far as the messages of this one allow."""
         self._lost = 0
         if not hits:

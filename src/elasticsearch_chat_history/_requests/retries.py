@@ -1,4 +1,4 @@
-"""What is worth trying again, how long to wait, and when to give up.
+"""How long to wait before a request is tried again, and when to give up.
 
 tenacity keeps the state of a retry with the call. Here several calls share one request, and each
 has a budget of its own, so that the state must be a value that any of them can carry on with.
@@ -11,17 +11,9 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-from elasticsearch import (
-    ApiError,
-    ConnectionError,  # noqa: A004  # the client's own
-    ConnectionTimeout,
-    SSLError,
-)
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RETRIABLE_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 6.0
 # Time-outs and slow answers use up this much, or what all delays together take if that is more.
@@ -30,21 +22,6 @@ RETRY_SECONDS = 30.0
 FIRST_CONTACT_SECONDS = 3.0
 # A node that starts lets nobody in until it has read users and keys from its index.
 LET_IN_SECONDS = 10.0
-STATUS_UNAUTHORIZED = 401
-
-
-def is_retriable(error: Exception) -> bool:
-    """Tell whether the same request may succeed when it is sent again."""
-    if isinstance(error, ApiError):
-        return error.status_code in RETRIABLE_STATUSES
-    if isinstance(error, SSLError):
-        return False
-    return isinstance(error, (ConnectionError, ConnectionTimeout))
-
-
-def is_shut_out(error: Exception) -> bool:
-    """Tell whether the server did not accept the credentials."""
-    return isinstance(error, ApiError) and error.status_code == STATUS_UNAUTHORIZED
 
 
 def delay_before(attempt: int) -> float:

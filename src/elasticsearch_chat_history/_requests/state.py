@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from elasticsearch import ApiError
 
+from elasticsearch_chat_history._requests.failures import is_shut_out
 from elasticsearch_chat_history._requests.flush_queue import FlushQueue
-from elasticsearch_chat_history._requests.retries import is_shut_out
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, MutableMapping

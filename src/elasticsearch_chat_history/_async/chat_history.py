@@ -1,0 +1,556 @@
+"""The history of one session, whole: each method checks its arguments and hands the work on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import AsyncElasticsearch
+from langchain_core.messages import BaseMessage
+
+from elasticsearch_chat_history._arguments import (
+    Refresh,
+    checked_count,
+    checked_idempotency_key,
+    checked_index,
+    checked_limit,
+    checked_message_ids,
+    checked_messages,
+    checked_session_id,
+    checked_text,
+    either,
+)
+from elasticsearch_chat_history._async.index.client import AsyncConnection
+from elasticsearch_chat_history._async.index.index import AsyncChatIndex
+from elasticsearch_chat_history._async.index.preparing import prepare
+from elasticsearch_chat_history._async.index.searching import AsyncSearcher
+from elasticsearch_chat_history._async.session import adding, editing, forking, reading
+from elasticsearch_chat_history._async.session.session import AsyncSession
+from elasticsearch_chat_history._documents.fields import IndexDefinition
+from elasticsearch_chat_history._documents.metadata import checked_metadata
+from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._langchain import AsyncHistoryInterface
+from elasticsearch_chat_history._options import DEFAULT_MAX_RETRIES, SessionOptions
+from elasticsearch_chat_history._queries.search_request import (
+    SearchMode,
+    SearchOperator,
+    search_request,
+)
+from elasticsearch_chat_history._queries.selection import MAX_HITS, PAGE_SIZE
+from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._results import SearchHit, StoredMessage
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
+    """Chat message history of one session, kept in Elasticsearch.
+
+    Making the object talks to nobody, and reading never changes anything: the index is made, or
+    an existing one checked and completed, before the first write. Objects are cheap, and those
+    over one client share their bulk requests; make one for each session or request.
+
+    Args:
+        index: The index or alias that holds the messages.
+        session_id: The key of the session, up to 32,766 bytes of UTF-8.
+        client: An `AsyncElasticsearch` client. It is used as it is, and not closed. Where it is
+            given, the arguments that begin with `es_` are not looked at.
+        es_connection: The older name of `client`.
+        es_url: The address to connect to, with scheme, host and port.
+        es_cloud_id: The Cloud ID to connect to, in place of `es_url`.
+        es_user: The user to connect as, together with `es_password`.
+        es_api_key: The API key to connect with; it goes before a user's password.
+        es_password: The password of `es_user`.
+        ensure_ascii: Whether `history` is stored with all other characters than ASCII escaped
+            (the default), or as they are.
+        esnsure_ascii: The older name of `ensure_ascii`.
+        history_size: How many of the last messages are read; None reads all.
+        ttl: The age from which on messages are no longer returned.
+        metadata: What to store with each message, such as a tenant or user id; JSON values under
+            str keys.
+        refresh: When a write returns: once it is visible to every search (`True`), at once
+            (`False`), or with the next refresh of the index (`"wait_for"`). It is stored in each
+            case. See https://www.elastic.co/docs/reference/elasticsearch/rest-apis/refresh-parameter
+        routing: Whether all messages of a session are kept on one shard. All writers and readers
+            of an index must agree on it.
+        max_retries: How often a request is tried again when the connection fails or the server
+            is overloaded or away (429, 502, 503, 504). The default takes about 30 seconds in all;
+            a server that this client has never reached is given up within a few seconds.
+
+    Raises:
+        ValueError: An argument has an unusable value, or two of them contradict each other.
+        TypeError: An argument is of the wrong type, such as a client of the other kind.
+
+    Example:
+        ```python
+        from langchain_core.messages import AIMessage, HumanMessage
+        from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+
+        async with AsyncElasticsearchChatMessageHistory(
+            "chats", "session-1", es_url="http://localhost:9200"
+        ) as history:
+            await history.aadd_messages([HumanMessage("Hello"), AIMessage("Hi!")])
+            messages = await history.aget_messages()
+        ```
+    """
+
+    def __init__(
+        self,
+        index: str,
+        session_id: str,
+        *,
+        client: AsyncElasticsearch | None = None,
+        es_connection: AsyncElasticsearch | None = None,
+        es_url: str | None = None,
+        es_cloud_id: str | None = None,
+        es_user: str | None = None,
+        es_api_key: str | None = None,
+        es_password: str | None = None,
+        ensure_ascii: bool | None = None,
+        esnsure_ascii: bool | None = None,
+        history_size: int | None = None,
+        ttl: timedelta | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        refresh: Refresh = True,
+        routing: bool = False,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+    ) -> None:
+        checked = checked_session_id(session_id)
+        options = SessionOptions(
+            ensure_ascii=either("ensure_ascii", ensure_ascii, "esnsure_ascii", esnsure_ascii),
+            history_size=history_size,
+            ttl=ttl,
+            metadata=metadata,
+            refresh=refresh,
+            max_retries=max_retries,
+        )
+        name = checked_index(index)
+        connection = AsyncConnection(
+            name,
+            either("client", client, "es_connection", es_connection),
+            es_url=es_url,
+            es_cloud_id=es_cloud_id,
+            es_user=es_user,
+            es_api_key=es_api_key,
+            es_password=es_password,
+        )
+        definition = IndexDefinition(routing=bool(routing))
+        chat_index = AsyncChatIndex(
+            connection.client, name, definition, max_retries=options.max_retries
+        )
+        self._bind(AsyncSession(chat_index, checked, options), connection)
+        self._owns_connection = True
+
+    async def create_if_missing(self) -> None:
+        """Make the index, or check an existing one and add the fields that it lacks.
+
+        Writing does this by itself. Each process looks at an index once, with one request.
+
+        Raises:
+            IndexMappingError: A field has a type with which sessions cannot be told apart or
+                ordered, such as a `session_id` that is analysed text.
+
+        Example:
+            ```python
+            await history.create_if_missing()
+            ```
+        """
+        with self._open("Could not create the index in Elasticsearch") as session:
+            await prepare(session.index)
+
+    async def aget_messages(self, *, limit: int | None = None) -> list[BaseMessage]:
+        """Return the messages of the session, oldest first.
+
+        A session of up to 1,000 messages takes one request; a longer one is read from a point in
+        time, so that concurrent writers can't make messages appear twice or not at all. See
+        https://www.elastic.co/docs/reference/elasticsearch/rest-apis/paginate-search-results
+
+        Args:
+            limit: How many of the last messages to return, at least 1; None means
+                `history_size`. Tool results at the start of a limited list whose call lies
+                before it are left out, as model providers reject such a list.
+
+        Returns:
+            The messages; an empty list where the session or the index does not exist.
+
+        Raises:
+            UnreadableMessageError: A document does not hold a message.
+            ValueError: `limit` is below 1.
+
+        Example:
+            ```python
+            last_turn = await history.aget_messages(limit=2)
+            ```
+        """
+        with self._open("Could not retrieve messages from Elasticsearch") as session:
+            shown = checked_limit("limit", limit) or session.options.history_size
+            return await reading.messages(session, shown)
+
+    def aiter_messages(
+        self, *, batch_size: int = PAGE_SIZE
+    ) -> AsyncGenerator[StoredMessage, None]:
+        """Yield the messages of the session one by one, oldest first.
+
+        All come from one consistent snapshot, a point in time, and only `batch_size` of them are
+        in memory at once. `history_size` does not apply. Take no longer than five minutes for
+        each batch: then Elasticsearch forgets the snapshot.
+
+        Args:
+            batch_size: How many messages to read with one request, 1 to 10,000.
+
+        Returns:
+            A generator of the messages with their ids, times and metadata.
+
+        Raises:
+            UnreadableMessageError: A document does not hold a message.
+            ValueError: `batch_size` is below 1.
+
+        Example:
+            ```python
+            async for stored in history.aiter_messages():
+                print(stored.created_at, stored.message.content)
+            ```
+        """
+        session = self._open_session()
+        size = min(checked_count("batch_size", batch_size), MAX_HITS)
+        return reading.stored_messages(session, size)
+
+    async def asearch(
+        self,
+        query: str,
+        *,
+        types: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int = 10,
+        operator: SearchOperator = "or",
+        fuzzy: bool = False,
+        mode: SearchMode = "text",
+    ) -> list[SearchHit]:
+        """Return the messages of the session that match a text best, best first.
+
+        As `asearch()` of a store, which tells more, but in this session only. Messages older than
+        the `ttl` of the history are not found; `history_size` does not apply.
+
+        Args:
+            query: The text. "Words in quotes" must stand together in this order. A text without
+                any word finds nothing.
+            types: The types of messages to find, such as `["human", "ai"]`; None finds all.
+            since: The time from which on messages are found, with its time zone.
+            until: The time before which messages are found, with its time zone.
+            metadata: The keys and values that messages must have. A list means any of its
+                values, None that there is no such key.
+            limit: How many messages to return at most, 1 to 10,000.
+            operator: `"or"` finds messages with any of the words or phrases, `"and"` those with
+                all of them.
+            fuzzy: Whether words also match that differ by a letter or two; phrases stay exact.
+            mode: `"text"` finds words, `"semantic"` meaning, `"hybrid"` both. The latter two need
+                a history that a store with `embeddings` made.
+
+        Returns:
+            The hits with their scores, and where they match; an empty list where nothing does,
+            or there is no index.
+
+        Raises:
+            ValueError: An argument has an unusable value, or a search by meaning is asked of a
+                history without `embeddings`.
+            TypeError: It is of the wrong type.
+            TransportError: Elasticsearch could not be reached. Errors of the model pass through.
+
+        Example:
+            ```python
+            for hit in await history.asearch("hello", limit=3):
+                print(hit.score, hit.stored.message.content)
+            ```
+        """
+        with self._open("Could not search messages in Elasticsearch") as session:
+            request = search_request(
+                query,
+                session_id=session.id,
+                types=types,
+                since=since,
+                until=until,
+                ttl=session.options.ttl,
+                metadata=metadata,
+                limit=limit,
+                operator=operator,
+                fuzzy=fuzzy,
+                mode=mode,
+                has_embeddings=session.embeddings is not None,
+            )
+            searcher = AsyncSearcher(
+                session.index, request, session.embeddings, routing=session.routing
+            )
+            return await searcher.hits()
+
+    async def aadd_message(self, message: BaseMessage) -> None:
+        """Store one message.
+
+        Args:
+            message: The message.
+
+        Raises:
+            MessagesNotStoredError: The message is not stored, or its answer was lost.
+            TypeError: It is not a message, or holds something that JSON has no form for.
+            ApiError: Elasticsearch refused; the message is not stored.
+
+        Example:
+            ```python
+            await history.aadd_message(HumanMessage("What is a shard?"))
+            ```
+        """
+        await self.aadd_messages([message])
+
+    async def aadd_messages(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store messages, in their order, after all that this process has read or written.
+
+        They go out in one bulk request, together with those of concurrent callers; lists of more
+        than 2,000 messages or 4 MB take several. When it returns, all are stored, and with
+        `refresh=True` visible. Each has its id before the first attempt, so that no retry stores
+        it twice. See https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
+        A history of a store with `embeddings` first asks the model for a vector of each text, and
+        where it fails, or the index does not take the vector, stores the message without one.
+
+        Args:
+            messages: The messages; an empty list sends nothing.
+            idempotency_key: A name of this call, such as the id of a job or request. The same
+                call with the same key again, from any process, stores only what is missing, where
+                the first would have put it.
+            metadata: What to store with these messages besides the `metadata` of the history; the
+                same key here goes before the one there.
+
+        Raises:
+            MessagesNotStoredError: Some messages are not stored, or it is not known whether they
+                are; it tells which, and why.
+            TypeError: Something in the list is not a message, or holds what JSON has no form
+                for. Nothing is stored.
+            ValueError: `metadata` is more than the index can hold. Nothing is stored.
+            IndexMappingError: The index cannot hold chat history. Nothing is stored.
+            ApiError: Elasticsearch refused the request as a whole. Nothing is stored.
+            TransportError: Elasticsearch could not be reached. Nothing is stored.
+
+        Example:
+            ```python
+            await history.aadd_messages(
+                [HumanMessage("What is a shard?"), AIMessage("A part of an index.")],
+                idempotency_key="request-42",
+            )
+            ```
+        """
+        with self._open("Could not add message to Elasticsearch") as session:
+            listed = checked_messages(messages)
+            key = checked_idempotency_key(idempotency_key)
+            special = checked_metadata(metadata)
+            if listed:
+                await adding.add(session, listed, idempotency_key=key, metadata=special)
+
+    async def apop_messages(self, n: int = 1) -> list[StoredMessage]:
+        """Remove the last messages of the session, for example a turn to be tried again.
+
+        Two callers at once never get the same message. Should an answer of Elasticsearch get lost
+        while one of them removes it, the other may.
+
+        Args:
+            n: How many messages to remove, at least 1.
+
+        Returns:
+            What was removed, oldest first: less than `n` where the session has no more.
+
+        Raises:
+            UnreadableMessageError: One of them does not hold a message. Nothing is removed.
+            ValueError: `n` is below 1.
+            ChatHistoryError: Elasticsearch refused to remove some of them.
+
+        Example:
+            ```python
+            (answer,) = await history.apop_messages()
+            assert answer.message.content == "Hi!"
+            ```
+        """
+        with self._open("Could not remove messages from Elasticsearch") as session:
+            return await editing.pop(session, checked_count("n", n))
+
+    async def adelete_messages(self, ids: Iterable[str]) -> list[StoredMessage]:
+        """Remove messages of the session by their ids.
+
+        Args:
+            ids: Ids of messages, as `StoredMessage.id` and `UnreadableMessageError.document_id`
+                give them. Those that are not in this session are left alone.
+
+        Returns:
+            What was removed, oldest first, without documents that do not hold a message: these
+            are removed as well.
+
+        Raises:
+            TypeError: `ids` is not a list of texts.
+            ChatHistoryError: Elasticsearch refused to remove some of them.
+
+        Example:
+            ```python
+            async for stored in history.aiter_messages():
+                if stored.message.content == "Hello":
+                    await history.adelete_messages([stored.id])
+            ```
+        """
+        with self._open("Could not remove messages from Elasticsearch") as session:
+            return await editing.delete(session, checked_message_ids(ids))
+
+    async def aset_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Replace the content of the session.
+
+        The new messages are stored first, and then the old ones removed, so that readers always
+        find all of the old or all of the new; for a moment some of the others may be beside them.
+        After a crash in between both are there; the next `aset_messages` mends that. Of two at the
+        same time, or of messages that are added meanwhile, what was stored later in the order of
+        the session stays.
+
+        Args:
+            messages: The messages; an empty list clears the session.
+
+        Raises:
+            MessagesNotStoredError: Some of the new messages could not be stored. The old ones are
+                all there, and the new ones removed again as far as possible.
+            TypeError: Something in the list is not a message, or holds what JSON has no form for.
+                Nothing is changed.
+
+        Example:
+            ```python
+            await history.aset_messages([SystemMessage("The user said hello.")])
+            ```
+        """
+        listed = checked_messages(messages)
+        if not listed:
+            await self.aclear()
+            return
+        with self._open("Could not replace messages in Elasticsearch") as session:
+            await editing.replace(session, listed)
+
+    async def afork(
+        self, new_session_id: str, *, until: str | None = None, overwrite: bool = False
+    ) -> Self:
+        """Copy the session, or its beginning, to another id.
+
+        The copies keep their order, times and metadata, and get ids of their own. They are read
+        and written in pages, so that a long session does not have to fit in memory. When it
+        fails, what was copied is removed again as far as possible.
+
+        Args:
+            new_session_id: The session to make.
+            until: The id of the last message to copy, as `StoredMessage.id` gives it; None copies
+                all. Messages that `ttl` hides are not copied.
+            overwrite: Whether a session of that id is replaced: its messages are removed once the
+                copies are stored.
+
+        Returns:
+            The history of the new session, with the options and the client of this one. The client
+            is closed with this one, if this one made it.
+
+        Raises:
+            SessionExistsError: The new session has messages, and `overwrite` is not set.
+            UnreadableMessageError: A document does not hold a message.
+            MessagesNotStoredError: Some copies could not be stored.
+            ValueError: `until` is not in the session, or both sessions are the same.
+
+        Example:
+            ```python
+            first = [stored async for stored in history.aiter_messages()][0]
+            fork = await history.afork("session-1b", until=first.id)
+            await fork.aadd_messages([AIMessage("Good morning!")])
+            ```
+        """
+        with self._open("Could not fork the session in Elasticsearch") as session:
+            new = session.other(checked_session_id(new_session_id))
+            if new.id == session.id:
+                raise ValueError(f"new_session_id is this session itself: {new.id!r:.100}")
+            if until is not None:
+                checked_text("until", until)
+            await forking.fork(session, new, until=until, overwrite=overwrite)
+        return self._of(new, self._connection)
+
+    async def aclear(self) -> None:
+        """Remove all messages of the session, also those that `ttl` or `history_size` hide.
+
+        Example:
+            ```python
+            await history.aclear()
+            ```
+        """
+        with self._open("Could not clear session memory in Elasticsearch") as session:
+            await editing.clear(session)
+
+    async def aclose(self) -> None:
+        """Close the history, and its client if the history made it. Closing twice does nothing.
+
+        Example:
+            ```python
+            await history.aclose()
+            ```
+        """
+        self._closed = True
+        if self._owns_connection:
+            await self._connection.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the history itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the history."""
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Describe the history without its messages or credentials."""
+        return f"{type(self).__name__}(index={self.index!r}, session_id={self.session_id!r})"
+
+    @classmethod
+    def _of(cls, session: AsyncSession, connection: AsyncConnection) -> Self:
+        """Return a history that shares a connection, and does not close it."""
+        history = cls.__new__(cls)
+        cls._bind(history, session, connection)
+        return history
+
+    def _bind(self, session: AsyncSession, connection: AsyncConnection) -> None:
+        self._session = session
+        self._connection = connection
+        self._owns_connection = False
+        self._closed = False
+        self.index = session.index.name
+        self.session_id = session.id
+        self.ensure_ascii = bool(session.options.ensure_ascii)
+        self.client = connection.client
+
+    def _open_session(self) -> AsyncSession:
+        """Return the session; a `ChatHistoryError` after closing."""
+        if self._closed or self._connection.closed:
+            raise ChatHistoryError(f"{self!r} was closed; make a new one to go on.")
+        return self._session
+
+    @contextmanager
+    def _open(self, failure: str) -> Iterator[AsyncSession]:
+        """Give the session to a block, and log an error of Elasticsearch's as `failure`."""
+        session = self._open_session()
+        with logged(failure):
+            yield session
+
+
+def history_of(
+    session: AsyncSession, connection: AsyncConnection
+) -> AsyncElasticsearchChatMessageHistory:
+    """Return the history of a session of a store, which shares the store's connection."""
+    return AsyncElasticsearchChatMessageHistory._of(session, connection)  # noqa: SLF001  # its own

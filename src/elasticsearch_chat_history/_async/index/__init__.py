@@ -1,0 +1,1 @@
+"""One index as one client sees it: its requests, and what is made of them."""

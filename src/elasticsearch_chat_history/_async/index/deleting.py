@@ -1,0 +1,153 @@
+"""Deleting: all that a query finds, or certain documents, and knowing which this call removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import AsyncElasticsearch
+
+from elasticsearch_chat_history._acompat import asleep
+from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._requests.bulk import (
+    REMOVAL_FILTER_PATH,
+    removal_line_of,
+    removals_in,
+)
+from elasticsearch_chat_history._requests.failures import Failure, missing_index_ignored
+from elasticsearch_chat_history._requests.retries import RetryBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from elasticsearch_chat_history._arguments import Refresh
+    from elasticsearch_chat_history._async.index.index import AsyncChatIndex
+    from elasticsearch_chat_history._documents.document import Hit
+
+# Deleted well within the client's usual time-out of ten seconds.
+MAX_DELETED_AT_ONCE = 10_000
+# Somebody who changes the same documents again and again must not keep a deletion going for ever.
+MAX_CONTESTED_PASSES = 10
+MAX_REMOVED_AT_ONCE = 1_000
+
+
+async def delete_matching(
+    index: AsyncChatIndex, query: dict[str, Any], *, routing: str | None = None
+) -> int:
+    """Delete all documents that `query` finds; return how many went.
+
+    Elasticsearch deletes what a search finds, so that documents which no refresh has made visible
+    would stay: there is one before. A document that somebody changes or deletes in between is a
+    version conflict and stays for now; a further pass finds it if it is still there. See
+    https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-delete-by-query
+
+    Args:
+        index: The index; a missing one holds nothing to delete.
+        query: What to delete.
+        routing: Where the documents are, in an index routed by session.
+
+    Raises:
+        ChatHistoryError: Others changed some of the documents in each of many passes.
+    """
+    deleted = contested = 0
+    in_steps = await index.refresh()
+    with missing_index_ignored():
+        while True:
+            answer = await _delete(index, query, routing=routing, in_steps=in_steps)
+            deleted += int(answer["deleted"])
+            if in_steps and answer["deleted"] >= MAX_DELETED_AT_ONCE:
+                continue
+            conflicts = int(answer["version_conflicts"])
+            if not conflicts:
+                break
+            if not in_steps:
+                # Without a refresh a further pass would find the same documents again.
+                LOGGER.warning(
+                    "%d messages in index %r were changed or deleted by somebody else while they "
+                    "were being deleted.",
+                    conflicts,
+                    index.name,
+                )
+                break
+            contested += 1
+            if contested == MAX_CONTESTED_PASSES:
+                raise ChatHistoryError(
+                    f"{conflicts} messages in index {index.name!r} may not be deleted: somebody "
+                    f"else changed them in each of {contested} attempts. Try again later."
+                )
+            # The deletion itself refreshes only where something went.
+            await index.refresh()
+    return deleted
+
+
+async def remove(index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refresh) -> list[Hit]:
+    """Remove the documents of `hits`; return those that were there until this call.
+
+    Where the answer to an attempt was lost and a document is gone at the next one, it counts as
+    removed by this call.
+
+    Raises:
+        ChatHistoryError: Elasticsearch refuses to remove some; it says how many, and why.
+    """
+    removed: list[Hit] = []
+    for start in range(0, len(hits), MAX_REMOVED_AT_ONCE):
+        removed += await _remove_page(index, hits[start : start + MAX_REMOVED_AT_ONCE], refresh)
+    return removed
+
+
+async def _delete(
+    index: AsyncChatIndex, query: dict[str, Any], *, routing: str | None, in_steps: bool
+) -> Any:
+    # After a step that no refresh follows, the next one would find the same documents again:
+    # then all are deleted in one.
+    step: dict[str, Any] = {"max_docs": MAX_DELETED_AT_ONCE, "refresh": True} if in_steps else {}
+    return await index.send(
+        lambda client: client.delete_by_query(
+            index=index.name, query=query, routing=routing, conflicts="proceed", **step
+        )
+    )
+
+
+async def _remove_page(index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refresh) -> list[Hit]:
+    budget = RetryBudget(index.max_retries)
+    removed: list[Hit] = []
+    while True:
+        outcomes = list(zip(hits, await _removals(index, hits, refresh), strict=True))
+        removed += [hit for hit, outcome in outcomes if outcome is True]
+        failures = [outcome for _, outcome in outcomes if isinstance(outcome, Failure)]
+        if not failures:
+            return removed
+        retriable = all(failure.retriable for failure in failures)
+        delay = budget.delay(reached=True) if retriable else None
+        if delay is None:
+            first = next((one for one in failures if not one.retriable), failures[0])
+            raise ChatHistoryError(
+                f"{len(failures)} messages are not removed from index {index.name!r}: "
+                f"{first.reason}. Remove them again once the cause is gone."
+            )
+        hits = [hit for hit, outcome in outcomes if isinstance(outcome, Failure)]
+        await asleep(delay)
+
+
+async def _removals(
+    index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refresh
+) -> list[bool | Failure]:
+    lines = [removal_line_of(hit) for hit in hits]
+    # A retry that we do not see would look like somebody else's removal: neither the client may
+    # make one, nor aiohttp, which sends a PUT again, as `client.bulk` would use.
+    careful = index.client.options(max_retries=0)
+    requests = 0
+
+    async def send_once(_: AsyncElasticsearch) -> list[bool | Failure]:
+        nonlocal requests
+        requests += 1
+        answer = await careful.perform_request(
+            "POST",
+            "/_bulk",
+            params={"refresh": refresh, "filter_path": REMOVAL_FILTER_PATH},
+            headers={"accept": "application/json", "content-type": "application/x-ndjson"},
+            body=lines,
+        )
+        return removals_in(answer.body, sent_before=requests > 1)
+
+    return await index.send(send_once)

@@ -1,0 +1,194 @@
+"""The index: every request that is sent to it, and tried again while that may help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from elasticsearch import ApiError, AuthorizationException, TransportError
+
+from elasticsearch_chat_history._acompat import AsyncRequest, asleep
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.sequence import latest_place
+from elasticsearch_chat_history._queries.selection import PIT_KEEP_ALIVE, routing_of
+from elasticsearch_chat_history._reporting import LOGGER, describe
+from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH, Update, in_requests
+from elasticsearch_chat_history._requests.failures import (
+    is_retriable,
+    is_shut_out,
+    missing_index_ignored,
+)
+from elasticsearch_chat_history._requests.retries import RetryBudget
+from elasticsearch_chat_history._requests.state import cluster_of, transport_state
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from elasticsearch import AsyncElasticsearch
+
+    from elasticsearch_chat_history._arguments import Refresh
+    from elasticsearch_chat_history._documents.document import Hit
+    from elasticsearch_chat_history._documents.fields import IndexDefinition
+
+Answer = TypeVar("Answer")
+
+MAX_FETCHED_AT_ONCE = 1_000
+
+
+class AsyncChatIndex:
+    """One index or alias as one client sees it.
+
+    Args:
+        client: The client to send requests with.
+        name: The name of the index or alias.
+        definition: The index to make where there is none.
+        max_retries: How often a request is tried again.
+
+    Attributes:
+        state: What all share that use the same connections.
+        key: What tells it from all other indices, also of other clusters.
+    """
+
+    def __init__(
+        self,
+        client: AsyncElasticsearch,
+        name: str,
+        definition: IndexDefinition,
+        *,
+        max_retries: int,
+    ) -> None:
+        self.client = client
+        self.name = name
+        self.definition = definition
+        self.max_retries = max_retries
+        self.state = transport_state(client)
+        # Who wants vectors has more to look for.
+        self.key = (cluster_of(client), name, definition.vectors)
+
+    def with_max_retries(self, max_retries: int) -> AsyncChatIndex:
+        """Return the same index for a caller with another patience."""
+        if max_retries == self.max_retries:
+            return self
+        return AsyncChatIndex(self.client, self.name, self.definition, max_retries=max_retries)
+
+    def routing_of(self, session_id: str) -> str | None:
+        """Return the routing value of a session; None where sessions are not kept together."""
+        return routing_of(session_id) if self.definition.routing else None
+
+    def observe(self, session_id: str, hits: Sequence[Hit]) -> None:
+        """Let the clock see how far the sorted hits of a session go."""
+        place = latest_place(hits)
+        if place is not None:
+            CLOCK.observe((self.name, session_id), place)
+
+    async def send(
+        self,
+        request: AsyncRequest[Answer],
+        *,
+        worth_retrying: Callable[[Exception], bool] = is_retriable,
+    ) -> Answer:
+        """Return the answer of `request`, which is made again while that may help.
+
+        Args:
+            request: A function that sends a request with the client it is given.
+            worth_retrying: Tells which errors may pass.
+        """
+        budget = RetryBudget(self.max_retries)
+        while True:
+            try:
+                answer = await request(self.client)
+            except (ApiError, TransportError) as error:
+                self.state.answered(error)
+                shut_out = self.state.let_in and is_shut_out(error)
+                retried = shut_out or worth_retrying(error)
+                reached = self.state.reached
+                delay = budget.delay(reached=reached, shut_out=shut_out) if retried else None
+                if delay is None:
+                    raise
+                await asleep(delay)
+            else:
+                self.state.answered()
+                return answer
+
+    async def search(
+        self, *, worth_retrying: Callable[[Exception], bool] = is_retriable, **arguments: Any
+    ) -> Any:
+        """Return the answer of a search; `pit` among the arguments replaces the index."""
+        where: dict[str, Any] = {} if "pit" in arguments else {"index": self.name}
+        return await self.send(
+            lambda client: client.search(
+                # A shard that does not answer must be an error, not a gap.
+                allow_partial_search_results=False,
+                **where,
+                **arguments,
+            ),
+            worth_retrying=worth_retrying,
+        )
+
+    async def fetch(
+        self, ids: Sequence[str], *, routing: str | None, fields: Sequence[str]
+    ) -> dict[int, Hit]:
+        """Return the documents that are there by their position in `ids`.
+
+        They are read by their id, so that also those are found that no search sees yet.
+        """
+        where = {} if routing is None else {"routing": routing}
+        found: list[Hit] = []
+        for start in range(0, len(ids), MAX_FETCHED_AT_ONCE):
+            wanted = [{"_id": one, **where} for one in ids[start : start + MAX_FETCHED_AT_ONCE]]
+            found += await self._fetch_page(wanted, fields)
+        return {position: hit for position, hit in enumerate(found) if hit.get("found")}
+
+    async def update(
+        self, updates: Sequence[Update], refresh: Refresh = False
+    ) -> AsyncGenerator[list[tuple[Update, dict[str, Any]]], None]:
+        """Change documents; yield the updates of each bulk request with what it tells of them."""
+        for part in in_requests(updates):
+            outcomes = await self._update_page(part, refresh)
+            yield list(zip(part, outcomes, strict=True))
+
+    async def refresh(self) -> bool:
+        """Make all that was written visible to searches; tell whether this user may do so."""
+        try:
+            with missing_index_ignored():
+                await self.send(lambda client: client.indices.refresh(index=self.name))
+        except AuthorizationException:
+            # Without the maintenance privilege it becomes visible with the next refresh.
+            LOGGER.debug("Index %r may not be refreshed.", self.name)
+            return False
+        return True
+
+    async def open_snapshot(self, routing: str | None = None) -> str:
+        """Return the id of a new point in time."""
+        opened = await self.send(
+            lambda client: client.open_point_in_time(
+                index=self.name, keep_alive=PIT_KEEP_ALIVE, routing=routing
+            )
+        )
+        return str(opened["id"])
+
+    async def close_snapshot(self, pit_id: str) -> None:
+        """Give a point in time back, with one request: it also expires by itself."""
+        try:
+            await self.client.close_point_in_time(id=pit_id)
+        except Exception as error:  # noqa: BLE001  # what was read is right
+            LOGGER.debug("A point in time could not be closed: %s", describe(error))
+
+    async def _fetch_page(
+        self, wanted: Sequence[dict[str, str]], fields: Sequence[str]
+    ) -> list[Hit]:
+        answer = await self.send(
+            lambda client: client.mget(index=self.name, docs=wanted, source_includes=list(fields))
+        )
+        found: list[Hit] = answer["docs"]
+        return found
+
+    async def _update_page(
+        self, updates: Sequence[Update], refresh: Refresh
+    ) -> list[dict[str, Any]]:
+        lines: list[Any] = [update.lines for update in updates]
+        answer = await self.send(
+            lambda client: client.bulk(
+                operations=lines, refresh=refresh, filter_path=UPDATE_FILTER_PATH
+            )
+        )
+        return [item["update"] for item in answer["items"]]

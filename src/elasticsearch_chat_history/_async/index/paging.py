@@ -1,0 +1,116 @@
+"""Searching in pages: one after the other from a point in time, each as large as a node bears."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import ApiError, NotFoundError, TransportError
+
+from elasticsearch_chat_history._queries.selection import (
+    PAGE_SIZE,
+    PIT_KEEP_ALIVE,
+)
+from elasticsearch_chat_history._reporting import LOGGER, describe
+from elasticsearch_chat_history._requests.failures import (
+    is_missing_index,
+    is_refused_answer,
+    is_retriable,
+)
+from elasticsearch_chat_history._requests.page_size import PageSize
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from elasticsearch_chat_history._async.index.index import AsyncChatIndex
+    from elasticsearch_chat_history._documents.document import Hit
+    from elasticsearch_chat_history._queries.selection import Selection
+
+
+class AsyncPages:
+    """Searches an index in pages whose size follows the size of its messages."""
+
+    def __init__(self, index: AsyncChatIndex) -> None:
+        self._index = index
+
+    def size(self, wanted: int = PAGE_SIZE) -> PageSize:
+        """Return a page size of `wanted` messages, or fewer if those of this index are large."""
+        return PageSize(wanted, self._index.state.message_bytes.get(self._index.name))
+
+    async def search(self, selection: Selection, page_size: PageSize, **arguments: Any) -> Any:
+        """Return the answer of one search, from which the page size learns.
+
+        Args:
+            selection: What to search for.
+            page_size: How many hits to return, unless `arguments` says so.
+            arguments: More arguments of the search; `pit` replaces the index.
+        """
+        where = {} if "pit" in arguments else {"routing": selection.routing}
+        found = await self._index.search(
+            **{
+                "query": selection.query,
+                "sort": selection.order,
+                "size": page_size.messages,
+                "source": {"includes": list(selection.fields)},
+                **where,
+                **arguments,
+            },
+            # From a server that never answered, a failure says nothing about the page.
+            worth_retrying=lambda error: (
+                (is_retriable(error) or is_refused_answer(error))
+                and not (self._index.state.reached and page_size.blame(error))
+            ),
+        )
+        if "history" in selection.fields:
+            self.learn(page_size, found["hits"]["hits"])
+        return found
+
+    def learn(self, page_size: PageSize, hits: Sequence[Hit]) -> None:
+        """Let the next page, and the first of the next read, be as large as messages allow."""
+        page_size.learn(hits)
+        self._index.state.message_bytes[self._index.name] = page_size.message_bytes
+
+    async def each(self, selection: Selection, size: PageSize) -> AsyncGenerator[list[Hit], None]:
+        """Yield what `selection` finds in pages from one consistent snapshot.
+
+        The pages get smaller where Elasticsearch cannot answer one of the wanted size. A missing
+        index has none.
+        """
+        try:
+            pit_id = await self._index.open_snapshot(selection.routing)
+        except NotFoundError as error:
+            if is_missing_index(error):
+                return
+            raise
+        order = [*selection.order, {"_shard_doc": "asc"}]
+        after: list[Any] | None = None
+        try:
+            while True:
+                asked = size.messages
+                try:
+                    found = await self.search(
+                        selection,
+                        size,
+                        sort=order,
+                        track_total_hits=False,
+                        pit={"id": pit_id, "keep_alive": PIT_KEEP_ALIVE},
+                        search_after=after,
+                    )
+                except (ApiError, TransportError) as error:
+                    self.shrink_or_raise(size, error)
+                    continue
+                pit_id = found["pit_id"]
+                hits = found["hits"]["hits"]
+                if hits:
+                    yield hits
+                if len(hits) < asked:
+                    return
+                after = hits[-1]["sort"]
+        finally:
+            await self._index.close_snapshot(pit_id)
+
+    def shrink_or_raise(self, size: PageSize, error: Exception) -> None:
+        """Make the next page smaller if its size is to blame for `error`; else raise that."""
+        if not size.to_blame:
+            raise error
+        LOGGER.warning("A page of %d messages failed: %s", size.messages, describe(error))
+        size.shrink()

@@ -1,0 +1,1 @@
+"""What a history does with one session."""

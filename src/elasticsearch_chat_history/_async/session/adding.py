@@ -1,0 +1,97 @@
+"""Adding messages to a session; what several attempts at a call stored gets one order."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import ApiError, TransportError
+
+from elasticsearch_chat_history._async.index.preparing import prepare
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.document import documents_of
+from elasticsearch_chat_history._documents.metadata import merged_metadata
+from elasticsearch_chat_history._documents.sequence import place_of, seqs_of_call
+from elasticsearch_chat_history._reporting import LOGGER, describe, describe_answer
+from elasticsearch_chat_history._requests.bulk import Update
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from langchain_core.messages import BaseMessage
+
+    from elasticsearch_chat_history._async.session.session import AsyncSession
+    from elasticsearch_chat_history._documents.document import Document
+
+
+async def add(
+    session: AsyncSession,
+    messages: Sequence[BaseMessage],
+    *,
+    idempotency_key: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> None:
+    """Store messages, at least one, after all that this process has read or written."""
+    # Held until the end, for others that make the same call meanwhile.
+    ticks = CLOCK.ticks_of_call(session.clock_key, idempotency_key, len(messages))
+    documents = documents_of(
+        messages,
+        session.id,
+        ticks.values,
+        ensure_ascii=bool(session.options.ensure_ascii),
+        metadata=merged_metadata(session.options.metadata, metadata),
+        idempotency_key=idempotency_key,
+    )
+    existing = await session.writer.store(documents)
+    if idempotency_key is not None and 0 < len(existing) < len(documents):
+        await _join_attempts(session, documents)
+
+
+async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -> None:
+    """Put the messages of one call where the earliest attempt at it would have put all of them.
+
+    Else the part that a later attempt has stored would come after the other, whatever the order
+    in the call. Where this may not be done, all is stored nevertheless, and a line is logged.
+    """
+    problem: str | None = None
+    try:
+        updates = session.index.update(await _moves(session, documents), session.options.refresh)
+        async with aclosing(updates) as parts:
+            async for outcomes in parts:
+                for _, outcome in outcomes:
+                    if "error" in outcome:
+                        problem = describe_answer(outcome["error"], outcome["status"])
+    except (ApiError, TransportError) as error:
+        problem = describe(error)
+    if problem is not None:
+        LOGGER.warning(
+            "Messages of a call that was made again may be out of order in index %r: %s. All are "
+            "stored. To move them takes the index privileges read and index.",
+            session.index.name,
+            problem,
+        )
+
+
+async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[Update]:
+    stored = await session.index.fetch(
+        [document.id for document in documents],
+        routing=session.routing,
+        fields=["created_at", "seq"],
+    )
+    if not stored:
+        # Removed meanwhile.
+        return []
+    found = {
+        position: place_of(hit["_source"].get("seq"), hit["_source"]["created_at"])
+        for position, hit in stored.items()
+    }
+    layout = await prepare(session.index)
+    return [
+        Update(
+            stored[position]["_index"],
+            stored[position]["_id"],
+            stored[position].get("_routing"),
+            {"created_at": seq // 1000, **({"seq": seq} if layout.complete else {})},
+        )
+        for position, seq in seqs_of_call(found).items()
+    ]

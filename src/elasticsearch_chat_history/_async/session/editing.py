@@ -1,0 +1,147 @@
+"""Changing a session: messages taken away, replaced, all removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from elasticsearch import ApiError, TransportError
+
+from elasticsearch_chat_history._async.index.deleting import delete_matching, remove
+from elasticsearch_chat_history._async.index.paging import AsyncPages
+from elasticsearch_chat_history._async.session.reading import AsyncSessionReader
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.document import documents_of, stored_message_of
+from elasticsearch_chat_history._errors import MessagesNotStoredError, UnreadableMessageError
+from elasticsearch_chat_history._queries.selection import (
+    STORED_MESSAGE_FIELDS,
+    Selection,
+    ids_query,
+    older_query,
+    session_query,
+    total_order,
+)
+from elasticsearch_chat_history._reporting import LOGGER, describe
+from elasticsearch_chat_history._requests.failures import is_missing_index
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Sequence
+
+    from langchain_core.messages import BaseMessage
+
+    from elasticsearch_chat_history._async.session.session import AsyncSession
+    from elasticsearch_chat_history._documents.document import Hit
+    from elasticsearch_chat_history._results import StoredMessage
+
+
+async def pop(session: AsyncSession, count: int) -> list[StoredMessage]:
+    """Remove the last `count` messages, and return those that this call removed."""
+    reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS)
+    seen: set[str] = set()
+    popped: list[StoredMessage] = []
+    while count:
+        # A message that no search sees yet may be the last one.
+        await session.index.refresh()
+        hits = await reader.last(count)
+        messages = {hit["_id"]: stored_message_of(hit) for hit in hits}
+        if messages.keys() <= seen:
+            # Nothing is left, or where nobody may refresh, nothing but what is gone.
+            break
+        seen |= messages.keys()
+        removed = await remove(session.index, hits, session.options.refresh)
+        popped = [messages[hit["_id"]] for hit in removed] + popped
+        # What somebody else took in between is replaced by what is the last now.
+        count -= len(removed)
+    return popped
+
+
+async def delete(session: AsyncSession, ids: Iterable[str]) -> list[StoredMessage]:
+    """Remove the messages of the session that have these ids, and return them, oldest first."""
+    unique = list(dict.fromkeys(ids))
+    if not unique:
+        return []
+    await session.index.refresh()
+    removed = await delete_visible(session, unique)
+    return _readable(sorted(removed, key=lambda hit: hit["sort"][:3]))
+
+
+async def replace(session: AsyncSession, messages: Sequence[BaseMessage]) -> None:
+    """Store messages, at least one, and then remove all that come before them."""
+    # The clock has to see all that is there, as the new has to come after it.
+    await session.index.refresh()
+    await AsyncSessionReader(session, expired=True).last(1)
+    documents = documents_of(
+        messages,
+        session.id,
+        CLOCK.tick(session.clock_key, len(messages)),
+        ensure_ascii=bool(session.options.ensure_ascii),
+        metadata=session.options.metadata,
+    )
+    try:
+        await session.writer.store(documents)
+    except MessagesNotStoredError:
+        await delete_again(session, [document.id for document in documents])
+        raise
+    await delete_matching(
+        session.index, older_query(session.id, documents), routing=session.routing
+    )
+
+
+async def clear(session: AsyncSession) -> None:
+    """Remove all messages of the session."""
+    await delete_matching(session.index, session_query(session.id), routing=session.routing)
+
+
+async def contains(session: AsyncSession, message_id: str) -> bool:
+    """Tell whether a message of this id is in the session, as far as a search sees."""
+    found = [hit async for hits in _hits_of(session, [message_id]) for hit in hits]
+    return bool(found)
+
+
+async def delete_visible(session: AsyncSession, ids: Sequence[str]) -> list[Hit]:
+    """Remove those of the documents that a search sees; return those that this call removed."""
+    removed: list[Hit] = []
+    async for hits in _hits_of(session, ids):
+        removed += await remove(session.index, hits, session.options.refresh)
+    return removed
+
+
+async def delete_again(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Remove what a call stored that failed, as far as that is possible."""
+    try:
+        await session.index.refresh()
+        await delete_visible(session, ids)
+    except Exception as error:  # noqa: BLE001  # the first error tells more
+        LOGGER.warning(
+            "New messages of session %r in index %r could not be removed again: %s",
+            session.id,
+            session.index.name,
+            describe(error),
+        )
+
+
+async def _hits_of(session: AsyncSession, ids: Sequence[str]) -> AsyncGenerator[list[Hit], None]:
+    """Yield the documents of this session with these ids, in pages."""
+    pages = AsyncPages(session.index)
+    size = pages.size()
+    while ids:
+        asked = ids[: size.messages]
+        selection = Selection(ids_query(session.id, asked), total_order(), routing=session.routing)
+        try:
+            found = await pages.search(selection, size, track_total_hits=False)
+        except (ApiError, TransportError) as error:
+            if is_missing_index(error):
+                return
+            pages.shrink_or_raise(size, error)
+            continue
+        yield found["hits"]["hits"]
+        ids = ids[len(asked) :]
+
+
+def _readable(hits: Iterable[Hit]) -> list[StoredMessage]:
+    readable = []
+    for hit in hits:
+        try:
+            readable.append(stored_message_of(hit))
+        except UnreadableMessageError as error:
+            LOGGER.warning("Removed without looking at it: %s", error)
+    return readable

@@ -1,0 +1,99 @@
+"""Copying a session, or its beginning, to another."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from elasticsearch_chat_history._async.index.deleting import remove
+from elasticsearch_chat_history._async.index.paging import AsyncPages
+from elasticsearch_chat_history._async.index.writing import AsyncWriter
+from elasticsearch_chat_history._async.session.editing import contains, delete_again
+from elasticsearch_chat_history._async.session.reading import AsyncSessionReader
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.document import copy_of
+from elasticsearch_chat_history._documents.sequence import SequenceFiller
+from elasticsearch_chat_history._errors import SessionExistsError
+from elasticsearch_chat_history._queries.selection import (
+    COPIED_FIELDS,
+    MAX_HITS,
+    Selection,
+    session_query,
+    total_order,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from elasticsearch_chat_history._async.session.session import AsyncSession
+    from elasticsearch_chat_history._documents.document import Hit
+
+
+async def fork(
+    session: AsyncSession, new: AsyncSession, *, until: str | None, overwrite: bool
+) -> None:
+    """Copy the messages of a session, up to and with that of the id `until`, to a new one.
+
+    Raises:
+        SessionExistsError: The new one has messages, and may not be overwritten.
+        ValueError: There is no message of that id.
+    """
+    await session.index.refresh()
+    if until is not None and not await contains(session, until):
+        raise ValueError(f"until is no id of a message in this session: {until!r:.100}")
+    old: list[Hit] = []
+    async with aclosing(_all_ids(new)) as pages:
+        async for hits in pages:
+            if not overwrite:
+                raise SessionExistsError(new.index.name, new.id)
+            old += hits
+    copies = AsyncCopies(new)
+    try:
+        await _copy(session, copies, until)
+    except Exception:
+        await delete_again(new, copies.ids)
+        raise
+    await remove(session.index, old, session.options.refresh)
+
+
+class AsyncCopies:
+    """Stores copies in a session, and knows their ids.
+
+    A copy has the vector of its original, so that no model is asked.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._writer = AsyncWriter(session.index, session.options.refresh)
+        self.ids: list[str] = []
+
+    async def store(self, hits: Iterable[tuple[Hit, int]]) -> None:
+        """Store copies of documents, each with its `seq`."""
+        documents = [copy_of(hit, seq, self._session.id) for hit, seq in hits]
+        self.ids += [document.id for document in documents]
+        if documents:
+            CLOCK.observe(self._session.clock_key, documents[-1].seq)
+            await self._writer.store(documents)
+
+
+async def _copy(session: AsyncSession, copies: AsyncCopies, until: str | None) -> None:
+    reader = AsyncSessionReader(session, COPIED_FIELDS)
+    filler = SequenceFiller()
+    async with aclosing(reader.each()) as pages:
+        async for hits in pages:
+            ids = [hit["_id"] for hit in hits]
+            if until in ids:
+                del hits[ids.index(until) + 1 :]
+            await copies.store(filler.completed(hits))
+            if until in ids:
+                break
+    await copies.store(filler.rest())
+
+
+def _all_ids(session: AsyncSession) -> AsyncGenerator[list[Hit], None]:
+    """Yield what tells the documents of the session from others, in pages."""
+    pages = AsyncPages(session.index)
+    selection = Selection(
+        session_query(session.id), total_order(), fields=(), routing=session.routing
+    )
+    return pages.each(selection, pages.size(MAX_HITS))

@@ -1,0 +1,177 @@
+"""Reading a session: in one request where it fits, over a point in time where not."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import ApiError, TransportError
+
+from elasticsearch_chat_history._async.index.paging import AsyncPages
+from elasticsearch_chat_history._documents.document import message_of, stored_message_of
+from elasticsearch_chat_history._queries.filters import milliseconds_now
+from elasticsearch_chat_history._queries.last_messages import (
+    LastMessages,
+    without_leading_orphans,
+)
+from elasticsearch_chat_history._queries.selection import (
+    MAX_HITS,
+    MESSAGE_FIELDS,
+    PAGE_SIZE,
+    STORED_MESSAGE_FIELDS,
+    Selection,
+    oldest_first,
+    session_query,
+    total_order,
+)
+from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._requests.failures import is_lost_snapshot, is_missing_index
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from langchain_core.messages import BaseMessage
+
+    from elasticsearch_chat_history._async.session.session import AsyncSession
+    from elasticsearch_chat_history._documents.document import Hit
+    from elasticsearch_chat_history._requests.page_size import PageSize
+    from elasticsearch_chat_history._results import StoredMessage
+
+
+async def messages(session: AsyncSession, limit: int | None) -> list[BaseMessage]:
+    """Return all messages of a session, or the last `limit` in a form that models accept."""
+    reader = AsyncSessionReader(session)
+    hits = await (reader.all() if limit is None else reader.last(limit))
+    found = [message_of(hit, session.id) for hit in hits]
+    return found if limit is None else without_leading_orphans(found)
+
+
+async def stored_messages(
+    session: AsyncSession, batch_size: int
+) -> AsyncGenerator[StoredMessage, None]:
+    """Yield the messages of a session one by one from one consistent snapshot."""
+    reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS)
+    with logged("Could not retrieve messages from Elasticsearch"):
+        async with aclosing(reader.each(batch_size)) as pages:
+            async for hits in pages:
+                for hit in hits:
+                    yield stored_message_of(hit)
+
+
+class AsyncSessionReader:
+    """Reads the documents of one session, and lets the clock see how far they go.
+
+    Args:
+        session: The session.
+        fields: The parts of their source to return.
+        expired: Whether also those are read that are older than the `ttl` of the session.
+    """
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        fields: tuple[str, ...] = MESSAGE_FIELDS,
+        *,
+        expired: bool = False,
+    ) -> None:
+        self._session = session
+        self._ttl = None if expired else session.options.ttl
+        self._index = session.index
+        self._fields = fields
+        self._pages = AsyncPages(session.index)
+
+    async def all(self) -> list[Hit]:
+        """Return all documents of the session, oldest first."""
+        size = self._pages.size()
+        asked = size.messages
+        try:
+            # One more than fits tells whether there is a second page.
+            found = await self._search(size, track_total_hits=asked + 1)
+        except (ApiError, TransportError) as error:
+            if is_missing_index(error):
+                return []
+            self._pages.shrink_or_raise(size, error)
+        else:
+            hits: list[Hit] = found["hits"]["hits"]
+            if found["hits"]["total"]["value"] <= len(hits):
+                return hits
+        return await self._collect_again(size, limit=None)
+
+    async def last(self, limit: int) -> list[Hit]:
+        """Return the last `limit` documents of the session, oldest first."""
+        size = self._pages.size(min(limit, MAX_HITS))
+        if size.messages >= limit:
+            try:
+                return await self._last_of_one_page(limit, size)
+            except (ApiError, TransportError) as error:
+                if is_missing_index(error):
+                    return []
+                self._pages.shrink_or_raise(size, error)
+        return oldest_first(await self._collect_again(size, limit=limit))
+
+    async def each(
+        self, wanted: int | PageSize = PAGE_SIZE, *, newest_first: bool = False
+    ) -> AsyncGenerator[list[Hit], None]:
+        """Yield the documents of the session in pages from one consistent snapshot."""
+        size = self._pages.size(wanted) if isinstance(wanted, int) else wanted
+        selection = self._selection(newest_first=newest_first)
+        async with aclosing(self._pages.each(selection, size)) as pages:
+            async for hits in pages:
+                self._index.observe(self._session.id, hits)
+                yield hits
+
+    async def _last_of_one_page(self, limit: int, size: PageSize) -> list[Hit]:
+        """Return the last `limit` documents, with one search unless the session is very long."""
+        starts = self._index.state.window_starts
+        key = self._session.clock_key
+        last = LastMessages(limit, milliseconds_now(), starts.get(key, limit))
+        while True:
+            found = await self._search(
+                size,
+                newest_first=True,
+                since=last.since,
+                size=limit,
+                track_total_hits=False,
+                terminate_after=last.most_visited,
+            )
+            hits = found["hits"]["hits"]
+            if last.finished(hits, stopped=found.body.get("terminated_early", False)):
+                if last.since is not None:
+                    starts.remember(key, limit, int(hits[-1]["sort"][0]))
+                return oldest_first(hits)
+
+    async def _collect_again(self, size: PageSize, limit: int | None) -> list[Hit]:
+        # A snapshot goes with the node that keeps it; another one can be read from the start.
+        return await self._index.send(
+            lambda _: self._collect(size, limit), worth_retrying=is_lost_snapshot
+        )
+
+    async def _collect(self, size: PageSize, limit: int | None) -> list[Hit]:
+        collected: list[Hit] = []
+        async with aclosing(self.each(size, newest_first=limit is not None)) as pages:
+            async for hits in pages:
+                collected += hits
+                if limit is not None and len(collected) >= limit:
+                    break
+        return collected[:limit]
+
+    async def _search(
+        self,
+        page_size: PageSize,
+        *,
+        newest_first: bool = False,
+        since: int | None = None,
+        **arguments: Any,
+    ) -> Any:
+        selection = self._selection(newest_first=newest_first, since=since)
+        found = await self._pages.search(selection, page_size, **arguments)
+        self._index.observe(self._session.id, found["hits"]["hits"])
+        return found
+
+    def _selection(self, *, newest_first: bool, since: int | None = None) -> Selection:
+        return Selection(
+            session_query(self._session.id, self._ttl, since),
+            total_order(newest_first=newest_first),
+            self._fields,
+            self._session.routing,
+        )

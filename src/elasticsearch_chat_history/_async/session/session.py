@@ -1,0 +1,49 @@
+"""One session of an index, as the functions that read, add to and change it are given it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from elasticsearch_chat_history._async.index.writing import AsyncWriter
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+    from elasticsearch_chat_history._async.index.index import AsyncChatIndex
+    from elasticsearch_chat_history._options import SessionOptions
+
+
+class AsyncSession:
+    """One session of an index.
+
+    Args:
+        index: The index.
+        session_id: The key of the session, checked.
+        options: How it is read and written.
+        embeddings: The model of the store, if it has one.
+
+    Attributes:
+        id: The key of the session.
+        routing: Where its messages are, in an index routed by session.
+        clock_key: What the clock knows it by.
+        writer: Stores its messages.
+    """
+
+    def __init__(
+        self,
+        index: AsyncChatIndex,
+        session_id: str,
+        options: SessionOptions,
+        embeddings: Embeddings | None = None,
+    ) -> None:
+        self.index = index.with_max_retries(options.max_retries)
+        self.id = session_id
+        self.options = options
+        self.embeddings = embeddings
+        self.routing = index.routing_of(session_id)
+        self.clock_key = (index.name, session_id)
+        self.writer = AsyncWriter(self.index, options.refresh, embeddings)
+
+    def other(self, session_id: str) -> AsyncSession:
+        """Return another session of the same index, with the same options."""
+        return AsyncSession(self.index, session_id, self.options, self.embeddings)

@@ -1,0 +1,1 @@
+"""What a store does with all sessions of an index."""

@@ -1,0 +1,226 @@
+"""Listing and counting the sessions of an index, exact on any number of shards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch import ApiError, BadRequestError, TransportError
+
+from elasticsearch_chat_history._async.index.paging import AsyncPages
+from elasticsearch_chat_history._queries.selection import (
+    MAX_HITS,
+    PIT_KEEP_ALIVE,
+    Selection,
+    messages_only,
+)
+from elasticsearch_chat_history._queries.session_lists import (
+    FIRST_WINDOW,
+    KEYS_AT_ONCE,
+    SESSIONS_AT_ONCE,
+    behind,
+    keys_by_id,
+    last_hit,
+    positions_of,
+    recent_order,
+    summaries_by_id,
+    summaries_of,
+    summary_of,
+    too_far,
+)
+from elasticsearch_chat_history._requests.failures import (
+    is_lost_snapshot,
+    is_refused_answer,
+    is_retriable,
+    lacks_sessions,
+    missing_index_ignored,
+)
+
+if TYPE_CHECKING:
+    from elasticsearch_chat_history._async.index.index import AsyncChatIndex
+    from elasticsearch_chat_history._queries.filters import Clauses
+    from elasticsearch_chat_history._queries.session_lists import Position, SessionOrder
+    from elasticsearch_chat_history._requests.page_size import PageSize
+    from elasticsearch_chat_history._results import SessionSummary
+
+
+class AsyncSessionListing:
+    """Reads the sessions of an index, as far as filters let their messages through.
+
+    Args:
+        index: The index.
+        filters: The clauses that the messages have to match.
+    """
+
+    def __init__(self, index: AsyncChatIndex, filters: Clauses) -> None:
+        self._index = index
+        self._filters = filters
+        self._pages = AsyncPages(index)
+
+    async def page(
+        self, order: SessionOrder, limit: int, after: SessionSummary | None
+    ) -> list[SessionSummary]:
+        """Return the first `limit` sessions behind `after`; none where there is no index."""
+        with missing_index_ignored():
+            if order == "recent":
+                return await self._recent_page(limit, after)
+            return await self._page_by_id(limit, after.session_id if after else None)
+        return []
+
+    async def count_sessions(self) -> int:
+        """Return how many sessions there are."""
+        total = 0
+        with missing_index_ignored():
+            count, after = await self._count_keys(KEYS_AT_ONCE)
+            total = count
+            while count == KEYS_AT_ONCE:
+                count, after = await self._count_keys(KEYS_AT_ONCE, after)
+                total += count
+        return total
+
+    async def count_messages(self) -> int:
+        """Return how many messages there are."""
+        with missing_index_ignored():
+            # The count API would pass over a shard that does not answer.
+            found = await self._search(
+                size=0, track_total_hits=True, filter_path="hits.total.value"
+            )
+            return int(found["hits"]["total"]["value"])
+        return 0
+
+    async def _page_by_id(self, limit: int, after: str | None) -> list[SessionSummary]:
+        """Return the first `limit` sessions whose ids come after `after`."""
+        size = self._pages.size(SESSIONS_AT_ONCE)
+        summaries: list[SessionSummary] = []
+        while len(summaries) < limit:
+            asked = min(size.messages, limit - len(summaries))
+            found = await self._summaries(self._filters, summaries_by_id(asked, after), size)
+            if found is None:
+                continue
+            summaries += found
+            if len(found) < asked:
+                break
+            after = found[-1].session_id
+        return summaries
+
+    async def _recent_page(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
+        """Return the first `limit` sessions behind `after`, those written to last first."""
+        # A snapshot goes with the node that keeps it; another one can be read from the start.
+        return await self._index.send(
+            lambda _: self._recent(limit, after), worth_retrying=is_lost_snapshot
+        )
+
+    async def _recent(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
+        # One snapshot for all requests: nothing moves, grows or vanishes between them.
+        pit = {"id": await self._index.open_snapshot(), "keep_alive": PIT_KEEP_ALIVE}
+        try:
+            wanted = [session_id for _, session_id in await self._window(limit, after, pit)]
+            size = self._pages.size(SESSIONS_AT_ONCE)
+            summaries: list[SessionSummary] = []
+            while len(summaries) < len(wanted):
+                ids = wanted[len(summaries) : len(summaries) + size.messages]
+                filters = [*self._filters, {"terms": {"session_id": ids}}]
+                found = await self._summaries(filters, summaries_of(ids), size, pit)
+                if found is not None:
+                    by_id = {summary.session_id: summary for summary in found}
+                    summaries += [by_id[session_id] for session_id in ids]
+            return summaries
+        finally:
+            await self._index.close_snapshot(pit["id"])
+
+    async def _window(
+        self, limit: int, after: SessionSummary | None, pit: dict[str, str]
+    ) -> list[Position]:
+        """Return where the first `limit` sessions behind `after` are.
+
+        A search that collapses cannot continue behind a hit, so that this one begins at the most
+        recent session for each page:
+        https://www.elastic.co/docs/reference/elasticsearch/rest-apis/collapse-search-results
+        """
+        found: list[Position] = []
+        for size in (limit,) if after is None else (FIRST_WINDOW, MAX_HITS):
+            newest = await self._newest(size, pit)
+            found = behind(newest, after)[:limit]
+            if len(found) == limit or len(newest) < size:
+                return found
+        if not found:
+            count, _ = await self._count_keys(MAX_HITS + 1, pit=pit)
+            if count > MAX_HITS:
+                raise too_far(self._index.name, MAX_HITS)
+        return found
+
+    async def _newest(self, size: int, pit: dict[str, str]) -> list[Position]:
+        try:
+            found = await self._search(
+                pit=pit,
+                size=size,
+                collapse={"field": "session_id"},
+                sort=recent_order(),
+                source=False,
+                track_total_hits=False,
+                filter_path=["pit_id", "hits.hits.sort", "error"],
+            )
+        except BadRequestError as error:
+            if lacks_sessions(error):
+                return []
+            raise
+        return positions_of(found.body.get("hits", {}).get("hits", []))
+
+    async def _count_keys(
+        self, most: int, after: str | None = None, pit: dict[str, str] | None = None
+    ) -> tuple[int, str | None]:
+        """Return how many sessions there are behind `after`, up to `most`, and the last one."""
+        found = await self._search(
+            pit=pit,
+            size=0,
+            track_total_hits=False,
+            aggregations=keys_by_id(most, after),
+            # Of each session no more than that it is there.
+            filter_path=[
+                "pit_id",
+                "aggregations.sessions.after_key",
+                "aggregations.sessions.buckets.doc_count",
+            ],
+        )
+        sessions = found.body.get("aggregations", {}).get("sessions", {})
+        return len(sessions.get("buckets", [])), sessions.get("after_key", {}).get("session_id")
+
+    async def _search(self, *, pit: dict[str, str] | None = None, **arguments: Any) -> Any:
+        where = {} if pit is None else {"pit": pit}
+        found = await self._index.search(
+            query=messages_only(self._filters),
+            **where,
+            **arguments,
+            worth_retrying=lambda error: is_retriable(error) or is_refused_answer(error),
+        )
+        if pit is not None:
+            pit["id"] = found["pit_id"]
+        return found
+
+    async def _summaries(
+        self,
+        filters: Clauses,
+        aggregations: dict[str, Any],
+        size: PageSize,
+        pit: dict[str, str] | None = None,
+    ) -> list[SessionSummary] | None:
+        """Return the sessions of one aggregation, or None where `size` was too much and shrank."""
+        selection = Selection(messages_only(filters), order=[])
+        where = {} if pit is None else {"pit": pit}
+        try:
+            found = await self._pages.search(
+                selection, size, aggregations=aggregations, size=0, track_total_hits=False, **where
+            )
+        except (ApiError, TransportError) as error:
+            self._pages.shrink_or_raise(size, error)
+            return None
+        if pit is not None:
+            pit["id"] = found["pit_id"]
+        buckets = found["aggregations"]["sessions"]["buckets"]
+        hits = [last_hit(bucket) for bucket in buckets]
+        self._pages.learn(size, hits)
+        summaries = []
+        for bucket, hit in zip(buckets, hits, strict=True):
+            summary = summary_of(bucket)
+            self._index.observe(summary.session_id, [hit])
+            summaries.append(summary)
+        return summaries

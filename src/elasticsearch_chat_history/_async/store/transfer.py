@@ -1,0 +1,138 @@
+"""Messages out of an index as records, and records into it."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch_chat_history._acompat import aiter_any
+from elasticsearch_chat_history._async.index.paging import AsyncPages
+from elasticsearch_chat_history._async.index.writing import AsyncWriter
+from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._documents.records import (
+    EXPORTED_FIELDS,
+    Record,
+    latest_seqs,
+    numbered,
+    record_at,
+    record_of,
+)
+from elasticsearch_chat_history._errors import MessagesNotStoredError
+from elasticsearch_chat_history._queries.selection import (
+    Selection,
+    messages_only,
+    session_by_session,
+)
+from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._requests.bulk import MAX_BYTES, MAX_DOCUMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from langchain_core.embeddings import Embeddings
+
+    from elasticsearch_chat_history._acompat import AsyncAnyIterable
+    from elasticsearch_chat_history._async.index.index import AsyncChatIndex
+    from elasticsearch_chat_history._documents.sequence import Moment
+    from elasticsearch_chat_history._queries.filters import Clauses
+
+
+async def exported_records(
+    index: AsyncChatIndex, filters: Clauses, batch_size: int
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield the messages that filters let through, session by session, as records."""
+    pages = AsyncPages(index)
+    selection = Selection(messages_only(filters), session_by_session(), EXPORTED_FIELDS)
+    with logged("Could not export messages from Elasticsearch"):
+        async with aclosing(pages.each(selection, pages.size(batch_size))) as found:
+            async for hits in found:
+                for session_id, seq in latest_seqs(hits).items():
+                    CLOCK.observe((index.name, session_id), seq)
+                for hit in hits:
+                    yield record_of(hit)
+
+
+class AsyncRecordLoader:
+    """Stores records under the ids, times and places that they have.
+
+    Args:
+        index: Where to store them.
+        embeddings: The model that gives their vectors, if they should have any.
+        refresh: Whether they are visible when the import ends.
+        ensure_ascii: How to write their messages.
+    """
+
+    def __init__(
+        self,
+        index: AsyncChatIndex,
+        embeddings: Embeddings | None,
+        *,
+        refresh: bool,
+        ensure_ascii: bool,
+    ) -> None:
+        self._index = index
+        self._refresh = refresh
+        self._ensure_ascii = ensure_ascii
+        # One refresh at the end shows as much as one for each batch.
+        self._writer = AsyncWriter(index, refresh=False, embeddings=embeddings)
+        self._stored = 0
+        self._batch: list[Record] = []
+        self._bytes = 0
+        self._moments: set[Moment] = set()
+        self._ends: dict[Moment, int] = {}
+
+    async def run(self, items: AsyncAnyIterable[object]) -> int:
+        """Store all records, and return how many there are."""
+        position = 0
+        async for item in aiter_any(items):
+            record = self._record(position, item)
+            position += 1
+            if record is None:
+                continue
+            if self._is_full and record.moment not in self._moments:
+                await self._store()
+            self._add(record)
+        if self._batch:
+            await self._store()
+            if self._refresh:
+                await self._index.refresh()
+        return self._stored
+
+    def _record(self, position: int, item: object) -> Record | None:
+        try:
+            return record_at(position, item, ensure_ascii=self._ensure_ascii)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The record at position {position} cannot be imported: {error}. The first "
+                f"{self._stored} records are stored; correct this one, and import all again."
+            ) from None
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._batch) >= MAX_DOCUMENTS or self._bytes >= MAX_BYTES
+
+    def _add(self, record: Record) -> None:
+        self._batch.append(record)
+        self._bytes += len(record.history)
+        # Its order depends on all that share its time, so that these stay in one batch.
+        self._moments.add(record.moment)
+
+    async def _store(self) -> None:
+        documents, self._ends = numbered(self._batch, self._ends)
+        try:
+            await self._writer.store(documents)
+        except MessagesNotStoredError as error:
+            raise self._in_whole_input(error) from error.__cause__
+        for document in documents:
+            CLOCK.observe((self._index.name, document.session_id), document.seq)
+        self._stored += len(documents)
+        self._batch, self._bytes, self._moments = [], 0, set()
+
+    def _in_whole_input(self, error: MessagesNotStoredError) -> MessagesNotStoredError:
+        records = self._batch
+        return MessagesNotStoredError(
+            error.index,
+            records[min(error.reasons)].session_id,
+            {records[at].position: reason for at, reason in error.reasons.items()},
+            [records[at].position for at in error.stored],
+        )

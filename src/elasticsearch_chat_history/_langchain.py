@@ -1,0 +1,137 @@
+"""LangChain's interfaces, and what the twins must do differently as these are synchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.chat_history import BaseChatMessageHistory
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables.config import run_in_executor
+
+from elasticsearch_chat_history._arguments import encodable
+from elasticsearch_chat_history._results import SearchHit
+
+
+class HistoryInterface(BaseChatMessageHistory):
+    """What LangChain asks of a history, for the synchronous one."""
+
+    def get_messages(self) -> list[BaseMessage]:
+        """Return the messages of the session, oldest first."""
+        raise NotImplementedError
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain: an attribute
+        """The messages of the session, oldest first, as `get_messages()` returns them.
+
+        Raises:
+            UnreadableMessageError: A document does not hold a message.
+
+        Example:
+            ```python
+            for message in history.messages:
+                print(message.type, message.content)
+            ```
+        """
+        return self.get_messages()
+
+
+class AsyncHistoryInterface(BaseChatMessageHistory):
+    """What LangChain asks of a history, for one whose methods must be awaited."""
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain: an attribute
+        """Not for this class: await `aget_messages()`."""
+        self._refuse("messages", "aget_messages()")
+
+    def add_message(self, message: BaseMessage) -> None:  # noqa: ARG002  # LangChain's signature
+        """Not for this class: await `aadd_message()`."""
+        self._refuse("add_message()", "aadd_message()")
+
+    def add_messages(
+        self,
+        messages: Sequence[BaseMessage],  # noqa: ARG002  # LangChain's signature
+    ) -> None:
+        """Not for this class: await `aadd_messages()`."""
+        self._refuse("add_messages()", "aadd_messages()")
+
+    def add_user_message(
+        self,
+        message: HumanMessage | str,  # noqa: ARG002  # LangChain's signature
+    ) -> None:
+        """Not for this class: await `aadd_message(HumanMessage(...))`."""
+        self._refuse("add_user_message()", "aadd_message(HumanMessage(...))")
+
+    def add_ai_message(
+        self,
+        message: AIMessage | str,  # noqa: ARG002  # LangChain's signature
+    ) -> None:
+        """Not for this class: await `aadd_message(AIMessage(...))`."""
+        self._refuse("add_ai_message()", "aadd_message(AIMessage(...))")
+
+    def clear(self) -> None:
+        """Not for this class: await `aclear()`."""
+        self._refuse("clear()", "aclear()")
+
+    def __str__(self) -> str:
+        """Describe the history; LangChain's own would have to read the messages."""
+        return repr(self)
+
+    def _refuse(self, called: str, instead: str) -> NoReturn:
+        raise NotImplementedError(
+            f"{type(self).__name__} is asynchronous: instead of {called} use `await "
+            f"history.{instead}`, or take ElasticsearchChatMessageHistory."
+        )
+
+
+class RetrieverInterface(BaseRetriever):
+    """What LangChain asks of the synchronous retriever: its `ainvoke()` runs in a thread."""
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **options: Any
+    ) -> list[Document]:
+        # LangChain's own would not pass the options on.
+        search = partial(self._get_relevant_documents, run_manager=run_manager.get_sync())
+        return await run_in_executor(None, search, query, **options)
+
+
+class AsyncRetrieverInterface(BaseRetriever):
+    """What LangChain asks of the asynchronous retriever: its `invoke()` tells to await."""
+
+    def _get_relevant_documents(
+        self,
+        query: str,  # LangChain's signature
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # LangChain's signature
+        **options: Any,  # what `ainvoke()` takes is refused here with its name
+    ) -> list[Document]:
+        raise NotImplementedError(
+            f"{type(self).__name__} is asynchronous: instead of invoke() use `await "
+            "retriever.ainvoke()`, or take the retriever of an ElasticsearchChatStore."
+        )
+
+
+def document_of(hit: SearchHit) -> Document:
+    """Return what a search found as a document of LangChain's."""
+    stored = hit.stored
+    return Document(
+        id=stored.id,
+        # Pydantic takes no lone surrogates.
+        page_content=encodable(str(stored.message.text)),
+        metadata={
+            "session_id": stored.session_id,
+            # Once more, as not all that handles documents keeps their ids.
+            "message_id": stored.id,
+            "type": stored.message.type,
+            "created_at": stored.created_at.isoformat(),
+            "score": hit.score,
+            "metadata": dict(stored.metadata),
+        },
+    )

@@ -1,0 +1,163 @@
+"""What an error means: whether to try again, and what is wrong with an index or a document."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elasticsearch import (
+    ApiError,
+    ConnectionError,  # noqa: A004  # the client's own
+    ConnectionTimeout,
+    NotFoundError,
+    SSLError,
+)
+
+from elasticsearch_chat_history._documents.fields import GUARD
+from elasticsearch_chat_history._reporting import describe, describe_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+STATUS_BAD_REQUEST = 400
+STATUS_UNAUTHORIZED = 401
+STATUS_NOT_FOUND = 404
+STATUS_CONFLICT = 409
+STATUS_TOO_LARGE = 413
+STATUS_TOO_MANY = 429
+RETRIABLE_STATUSES = frozenset({STATUS_TOO_MANY, 502, 503, 504})
+# How Elasticsearch refuses a document for want of an index or of one of its fields.
+UNPREPARED = frozenset({"index_not_found_exception", "strict_dynamic_mapping_exception"})
+LACKS_SESSIONS = re.compile(r"no mapping found for [`\[]session_id[`\]]", re.IGNORECASE)
+# What to do about errors that our own options cause.
+HINTS = {
+    "routing_missing_exception": ": sessions of this index are routed, give routing=True",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a document is not stored.
+
+    Attributes:
+        reason: The kind of the failure, without anything of the document.
+        retriable: Whether the same request may succeed later.
+        overload: Whether the server had no room for it.
+        unprepared: Whether the index has vanished, or lacks fields.
+        refused: Whether it is the document itself that Elasticsearch does not take.
+        shut_out: Whether the server did not accept the credentials.
+        cause: The client's error, where the request failed as a whole.
+    """
+
+    reason: str
+    retriable: bool = False
+    overload: bool = False
+    unprepared: bool = False
+    refused: bool = False
+    shut_out: bool = False
+    cause: Exception | None = None
+
+
+def failure_of_request(error: Exception, count: int, *, let_in: bool = False) -> Failure:
+    """Return what an error of the whole request means for each of its `count` documents.
+
+    Args:
+        error: What the client raised.
+        count: How many documents the request held.
+        let_in: Whether the server has accepted these credentials before.
+    """
+    status = getattr(error, "status_code", None)
+    shut_out = let_in and is_shut_out(error)
+    # Too large together says nothing about each document alone.
+    divisible = status == STATUS_TOO_LARGE and count > 1
+    return Failure(
+        describe(error),
+        retriable=is_retriable(error) or divisible or shut_out,
+        overload=status in (STATUS_TOO_LARGE, STATUS_TOO_MANY),
+        shut_out=shut_out,
+        cause=error,
+    )
+
+
+def failure_of_item(item: Mapping[str, Any]) -> Failure | None:
+    """Return why a bulk request did not store or remove a document; None if it did."""
+    error = item.get("error")
+    # The id was chosen for this document alone: if it exists, an earlier attempt has stored it.
+    if error is None or item["status"] == STATUS_CONFLICT:
+        return None
+    unprepared = index_is_unprepared(error)
+    return Failure(
+        describe_answer(error, item["status"]) + HINTS.get(error["type"], ""),
+        retriable=item["status"] in RETRIABLE_STATUSES,
+        overload=item["status"] == STATUS_TOO_MANY,
+        unprepared=unprepared,
+        refused=item["status"] == STATUS_BAD_REQUEST and not unprepared,
+    )
+
+
+def is_retriable(error: Exception) -> bool:
+    """Tell whether the same request may succeed when it is sent again."""
+    if isinstance(error, ApiError):
+        return error.status_code in RETRIABLE_STATUSES
+    if isinstance(error, SSLError):
+        return False
+    return isinstance(error, (ConnectionError, ConnectionTimeout))
+
+
+def is_shut_out(error: Exception) -> bool:
+    """Tell whether the server did not accept the credentials."""
+    return isinstance(error, ApiError) and error.status_code == STATUS_UNAUTHORIZED
+
+
+def is_missing_index(error: Exception) -> bool:
+    """Tell whether a request failed because its index does not exist."""
+    return isinstance(error, ApiError) and "index_not_found_exception" in _kinds(error)
+
+
+@contextmanager
+def missing_index_ignored() -> Iterator[None]:
+    """End the block without an error where its index does not exist: it holds nothing."""
+    try:
+        yield
+    except NotFoundError as error:
+        if not is_missing_index(error):
+            raise
+
+
+def is_refused_answer(error: Exception) -> bool:
+    """Tell whether a node had no memory for an answer, so that a smaller one may do.
+
+    When it runs out while it merges what several shards aggregated, it cancels the search and may
+    answer with 400 and that alone: https://github.com/elastic/elasticsearch/issues/100843
+    """
+    refusals = {"circuit_breaking_exception", "task_cancelled_exception"}
+    return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))
+
+
+def is_lost_snapshot(error: Exception) -> bool:
+    """Tell whether a point in time has expired, or went with its node."""
+    return isinstance(error, ApiError) and "search_context_missing_exception" in _kinds(error)
+
+
+def lacks_sessions(error: Exception) -> bool:
+    """Tell whether an index has no field for sessions, as nothing was ever stored in it.
+
+    A search that sorts or collapses by it is then refused.
+    """
+    return isinstance(error, ApiError) and LACKS_SESSIONS.search(str(error)) is not None
+
+
+def index_is_unprepared(error: Mapping[str, Any]) -> bool:
+    """Tell whether a document was refused because its index vanished or lost its fields."""
+    return error.get("type") in UNPREPARED or GUARD in error.get("reason", "")
+
+
+def _kinds(error: ApiError) -> set[str]:
+    details = error.body.get("error") if isinstance(error.body, dict) else None
+    if not isinstance(details, dict):
+        return set()
+    causes = [details, *details.get("root_cause", []), details.get("caused_by") or {}]
+    return {str(cause.get("type")) for cause in causes}
