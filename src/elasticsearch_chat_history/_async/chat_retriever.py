@@ -42,6 +42,7 @@ class AsyncSearchableStore(Protocol):
         mode: SearchMode = "text",
     ) -> list[SearchHit]:
         """Return the messages that match a text best, best first."""
+        ...
 
     def session(self, session_id: str) -> object:
         """Return the history of one session. A history itself has no such method."""

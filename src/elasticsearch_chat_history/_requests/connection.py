@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
 from elasticsearch import AsyncElasticsearch, Elasticsearch
@@ -103,18 +103,24 @@ def _check_texts(**arguments: object) -> None:
 
 def _address_and_credentials(es_url: str) -> tuple[str, tuple[str, str] | None]:
     # Credentials within the address would show in the repr of each node and each error.
-    try:
-        parts = urlsplit(es_url)
-        usable = bool(parts.scheme in {"http", "https"} and parts.hostname and parts.port)
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = _split(es_url)
+    if parts is None:
         raise ValueError(
             "es_url must have a scheme (http or https), a host and a port, "
             "such as http://localhost:9200"
-        ) from None
+        )
     _, _, host = parts.netloc.rpartition("@")
     address = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
     if parts.username is None:
         return address, None
     return address, (unquote(parts.username), unquote(parts.password or ""))
+
+
+def _split(es_url: str) -> SplitResult | None:
+    """Return the parts of an address; None if one is missing that is needed."""
+    try:
+        parts = urlsplit(es_url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port
+    except ValueError:
+        return None
+    return parts if usable else None

@@ -51,7 +51,7 @@ class AsyncWriter:
         self, index: AsyncChatIndex, refresh: Refresh, embeddings: Embeddings | None = None
     ) -> None:
         self._index = index
-        self._refresh = refresh
+        self._refresh: Refresh = refresh
         self._embeddings = embeddings
         # Writers over the same client share one queue.
         self._queue: FlushQueue = index.state.queue(
