@@ -54,6 +54,10 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     an existing one checked and completed, before the first write. Objects are cheap, and those
     over one client share their bulk requests; make one for each session or request.
 
+    Methods that send requests also raise the errors of the Elasticsearch client: `ApiError` where
+    Elasticsearch refuses a request, `TransportError` where it cannot be reached. See
+    https://www.elastic.co/docs/reference/elasticsearch/clients/python
+
     Args:
         index: The index or alias that holds the messages.
         session_id: The key of the session, up to 32,766 bytes of UTF-8.
@@ -63,7 +67,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         es_url: The address to connect to, with scheme, host and port.
         es_cloud_id: The Cloud ID to connect to, in place of `es_url`.
         es_user: The user to connect as, together with `es_password`.
-        es_api_key: The API key to connect with; it goes before a user's password.
+        es_api_key: The API key to connect with; it takes precedence over a user's password.
         es_password: The password of `es_user`.
         ensure_ascii: Whether `history` is stored with all other characters than ASCII escaped
             (the default), or as they are.
@@ -328,7 +332,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
                 call with the same key again, from any process, stores only what is missing, where
                 the first would have put it.
             metadata: What to store with these messages besides the `metadata` of the history; the
-                same key here goes before the one there.
+                same key here takes precedence.
 
         Raises:
             MessagesNotStoredError: Some messages are not stored, or it is not known whether they

@@ -78,6 +78,10 @@ class AsyncElasticsearchChatStore:
     Making the object talks to nobody. Its histories share its client and their bulk requests;
     `session()` makes one.
 
+    Methods that send requests also raise the errors of the Elasticsearch client: `ApiError` where
+    Elasticsearch refuses a request, `TransportError` where it cannot be reached. See
+    https://www.elastic.co/docs/reference/elasticsearch/clients/python
+
     Args:
         index: The index or alias that holds the messages.
         client: An `AsyncElasticsearch` client. It is used as it is, and not closed. Where it is
@@ -86,7 +90,7 @@ class AsyncElasticsearchChatStore:
         es_url: The address to connect to, with scheme, host and port.
         es_cloud_id: The Cloud ID to connect to, in place of `es_url`.
         es_user: The user to connect as, together with `es_password`.
-        es_api_key: The API key to connect with; it goes before a user's password.
+        es_api_key: The API key to connect with; it takes precedence over a user's password.
         es_password: The password of `es_user`.
         ensure_ascii: Whether `history` is stored with all other characters than ASCII escaped
             (the default), or as they are.
