@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
+from hypothesis import HealthCheck, settings
 
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
@@ -14,6 +15,12 @@ from elasticsearch_chat_history import (
 from local_elasticsearch import LocalElasticsearch, RunningElasticsearch, find_or_start
 
 REMOVED_AT_ONCE = 20
+
+# How long an example takes is up to the machine.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 pytest_plugins = ["tests.corpus", "tests.harmed_nodes", "tests.ledger", "tests.telltale"]
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
+from tests.crew import HANG_SECONDS
+
 DIMENSIONS = 3
 
 
@@ -76,5 +78,5 @@ class HeldModel(Model):
     def embed_documents(self, texts: list[str]) -> Any:
         answer = super().embed_documents(texts)
         if len(self.calls) == 1:
-            self._open.wait(60)
+            assert self._open.wait(HANG_SECONDS), "nobody told the model to go on"
         return answer

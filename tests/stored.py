@@ -29,7 +29,7 @@ OWN_MAPPINGS: dict[str, Any] = {
 }
 
 # Seconds in which a point in time is closed by somebody; by itself it goes after a minute.
-BEFORE_EXPIRY = 20.0
+BEFORE_EXPIRY = 45.0
 
 
 def upstream_document(session_id: str, created_at: int, message: BaseMessage) -> dict[str, Any]:

@@ -69,8 +69,14 @@ class TcpProxy:
         with self._lock:
             self._plan, self._number = plan, 0
 
+    @property
+    def coming_fault(self) -> Fault:
+        """What the plan says of the next request."""
+        with self._lock:
+            return self._plan(self._number)
+
     def next_fault(self) -> Fault:
-        """Return what the plan says of the next request."""
+        """Return what the plan says of a request that has come."""
         with self._lock:
             fault = self._plan(self._number)
             self._number += 1

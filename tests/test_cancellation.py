@@ -11,6 +11,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
 )
 from tests.concurrency import async_until
+from tests.crew import HANG_SECONDS
 from tests.gate import AsyncGate
 from tests.models import AsyncHeldModel
 
@@ -103,7 +104,7 @@ async def test_a_leader_to_be_that_is_cancelled_in_the_same_moment_hands_on(
     # Done as soon as the leader is, before the heir gets to run.
     leader.add_done_callback(lambda _: heir.cancel())
     gate.open()
-    await asyncio.wait_for(follower, 30)
+    await asyncio.wait_for(follower, HANG_SECONDS)
     assert "follower" in await contents(history)
 
 
@@ -138,7 +139,7 @@ async def test_a_storm_of_cancellations_leaves_the_queue_in_order(
             await asyncio.sleep(0)
         for task in tasks[:: 1 + step % 3]:
             task.cancel()
-        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), HANG_SECONDS)
     stored = await contents(history)
     assert len(stored) == len(set(stored))
     assert set(acknowledged) <= set(stored)

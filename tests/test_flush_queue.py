@@ -154,7 +154,7 @@ def test_a_rejected_document_fails_its_own_caller_only() -> None:
 
 
 def test_a_retriable_failure_is_queued_again_after_a_pause() -> None:
-    queue = FlushQueue()
+    queue = FlushQueue(now=lambda: 0.0)
     write = pending(b"1", b"2")
     queue.join(write)
     queue.settle(queue.take(), [None, LOST], reached=True)

@@ -71,3 +71,13 @@ def before_each(client: Any, act: Callable[[Request], None]) -> None:
         return perform_request(method, target, **details)
 
     client.transport.perform_request = perform
+
+
+def set_timeout(client: Any, seconds: Callable[[], float]) -> None:
+    """Give each further request of `client`, of either kind, so much time."""
+    perform_request = client.transport.perform_request
+
+    def perform(method: str, target: str, **details: Any) -> Any:
+        return perform_request(method, target, **{**details, "request_timeout": seconds()})
+
+    client.transport.perform_request = perform

@@ -13,6 +13,7 @@ from elasticsearch_chat_history import (
 from elasticsearch_chat_history._requests import bulk
 from tests.concurrency import async_together
 from tests.crew import AsyncCrew
+from tests.gate import AsyncGate
 from tests.messages import EVERY_TYPE, numbered, texts
 from tests.stored import (
     OWN_MAPPINGS,
@@ -216,15 +217,18 @@ async def test_readers_and_writers_go_on_meanwhile(
         completed.append(await chats.abackfill(batch_size=30))
 
     async with AsyncCrew() as crew:
-        crew.start(write)
-        crew.start(complete)
-        while not completed or len(written) < 20:
-            acknowledged = len(written)
-            (read,) = await reads(chats)
-            assert read[:200] == texts(numbered(200))
-            assert read[200:] == [f"new {number}" for number in range(len(read) - 200)]
-            assert len(read) - 200 >= acknowledged
-            crew.check()
+        with AsyncGate(chats.client) as gate:
+            crew.start(write)
+            crew.start(complete)
+            while not completed or len(written) < 20:
+                acknowledged = len(written)
+                # So that each change is under way with a read, however fast each of them is.
+                gate.let_go()
+                (read,) = await reads(chats)
+                assert read[:200] == texts(numbered(200))
+                assert read[200:] == [f"new {number}" for number in range(len(read) - 200)]
+                assert len(read) - 200 >= acknowledged
+                crew.check()
     assert completed == [200]
     assert await chats.abackfill() == 0
 

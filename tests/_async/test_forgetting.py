@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, ChatHistoryError
 from elasticsearch_chat_history._async.index import deleting
-from tests.concurrency import AsyncRunning
+from tests.concurrency import AsyncRunning, async_until
 from tests.crowd import BEGIN, ODD_IDS
 from tests.messages import numbered, texts
 from tests.stored import OWN_MAPPINGS, count, own_document, store
@@ -325,24 +326,24 @@ async def test_deletions_that_race_with_writers_take_all_that_was_there_and_no_o
         ],
     )
     over: list[bool] = []
+    writers = ("doomed-0", "doomed-9", "other")
+    written = dict.fromkeys(writers, 0)
 
     async def write(session_id: str) -> int:
-        written = 0
         while not over:
             await chats.session(session_id).aadd_messages(numbered(2))
-            written += 2
-        return written
+            written[session_id] += 2
+        return written[session_id]
 
     async def forget() -> int:
         try:
+            await async_until(lambda: all(written.values()))
             removed = await chats.adelete_sessions(doomed)
             return removed + await chats.aprune(timedelta(minutes=30))
         finally:
             over.append(True)
 
-    running = AsyncRunning(
-        forget, lambda: write("doomed-0"), lambda: write("doomed-9"), lambda: write("other")
-    )
+    running = AsyncRunning(forget, *(partial(write, session_id) for session_id in writers))
     removed, again, beside, other = await running.results()
     assert isinstance(removed, int)
     assert isinstance(again, int)

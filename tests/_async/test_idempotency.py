@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from elasticsearch_chat_history._documents.document import derived_id
-from tests.concurrency import async_together
+from tests.concurrency import AsyncRunning, async_until
+from tests.gate import AsyncGate, held_messages
 from tests.messages import numbered, texts
 from tests.stored import OWN_MAPPINGS, UPSTREAM_MAPPINGS, count, own_document, sources
 from tests.transport import recorded
@@ -78,12 +80,19 @@ async def test_the_same_call_many_times_at_once_is_stored_once(
         for refresh in (True, False) * 4
     ]
     requests = recorded(async_client)
-    await async_together(
-        [
-            lambda history=history: history.aadd_messages(TURN, idempotency_key="k")  # type: ignore[misc]
-            for history in histories
-        ]
+    gate = AsyncGate(async_client)
+    adding = AsyncRunning(
+        *(partial(history.aadd_messages, TURN, idempotency_key="k") for history in histories)
     )
+
+    def all_are_in_their_calls() -> bool:
+        # One queue for each of the two policies.
+        waiting = sum(len(history._writer._queue._waiting) for history in histories[:2])
+        return held_messages(gate) + waiting * len(TURN) == len(histories) * len(TURN)
+
+    await async_until(all_are_in_their_calls)
+    gate.open()
+    assert await adding.results() == [None] * len(histories)
     assert count(admin, shared_index, session_id) == 2
     assert await histories[0].aget_messages() == TURN
     # Whichever call stores a message, it gets the same place in the order.

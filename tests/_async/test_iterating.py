@@ -13,6 +13,7 @@ from elasticsearch_chat_history import (
 )
 from tests.concurrency import async_until
 from tests.crew import AsyncCrew
+from tests.gate import AsyncGate
 from tests.messages import numbered, texts
 from tests.stored import BEFORE_EXPIRY, OWN_MAPPINGS, open_contexts, own_document, store
 from tests.transport import recorded
@@ -86,14 +87,17 @@ async def test_readers_beside_writers_see_every_message_once_and_in_order(
             written.append(first + 10)
 
     async with AsyncCrew() as crew:
-        crew.start(write)
-        while sum(written[-1:]) < 100:
-            acknowledged = sum(written[-1:])
-            found = [stored async for stored in history.aiter_messages(batch_size=16)]
-            read = [int(stored.message.text) for stored in found]
-            assert read == sorted(set(read))
-            assert set(read) >= set(range(acknowledged))
-            crew.check()
+        with AsyncGate(async_client) as gate:
+            crew.start(write)
+            while sum(written[-1:]) < 100:
+                acknowledged = sum(written[-1:])
+                # So that each write is under way with a read, however fast each of them is.
+                gate.let_go()
+                found = [stored async for stored in history.aiter_messages(batch_size=16)]
+                read = [int(stored.message.text) for stored in found]
+                assert read == sorted(set(read))
+                assert set(read) >= set(range(acknowledged))
+                crew.check()
 
 
 async def test_leaving_early_closes_the_point_in_time(

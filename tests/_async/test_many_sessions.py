@@ -16,7 +16,7 @@ from elasticsearch_chat_history import (
     ChatHistoryError,
     SessionSummary,
 )
-from tests.concurrency import AsyncRunning
+from tests.concurrency import AsyncRunning, async_until
 from tests.crowd import BEGIN
 from tests.messages import numbered
 from tests.stored import OWN_MAPPINGS, own_document
@@ -76,16 +76,16 @@ async def test_by_id_every_session_comes_once_while_others_write_in_constant_mem
     chats = AsyncElasticsearchChatStore(crowded_index, client=async_client)
     over: list[bool] = []
     peaks: list[int] = []
+    written = [0, 0]
 
     async def write(writer: int) -> int:
-        written = 0
         while not over:
             # In turn to one that is there and to a new one, before and behind the page.
-            turn, is_old = divmod(written, 2)
+            turn, is_old = divmod(written[writer], 2)
             name = session_name(turn * 31) if is_old else f"s{turn % 10}-{2 * turn + writer}"
             await chats.session(name).aadd_messages(numbered(1))
-            written += 1
-        return written
+            written[writer] += 1
+        return written[writer]
 
     async def list_all() -> int:
         listed, found, last = 0, 0, ""
@@ -99,6 +99,7 @@ async def test_by_id_every_session_comes_once_while_others_write_in_constant_mem
                 assert all(one < next_one for one, next_one in pairwise([last, *names]))
                 listed, last = listed + len(names), names[-1]
                 found += sum("-" not in name for name in names)
+                await async_until(lambda: min(written) > len(peaks) // 10)
                 peaks.append(tracemalloc.get_traced_memory()[1])
                 tracemalloc.reset_peak()
         finally:
@@ -106,9 +107,9 @@ async def test_by_id_every_session_comes_once_while_others_write_in_constant_mem
         assert found == SESSIONS
         return listed
 
-    listed, *written = await AsyncRunning(list_all, lambda: write(0), lambda: write(1)).results()
+    listed, *counts = await AsyncRunning(list_all, lambda: write(0), lambda: write(1)).results()
     assert isinstance(listed, int), listed
-    assert all(isinstance(count, int) and count > 1 for count in written), written
+    assert all(isinstance(count, int) and count > 1 for count in counts), counts
     assert await chats.acount_sessions() >= listed
     assert len(peaks) >= SESSIONS / PAGE
     assert max(peaks[10:]) < 1.25 * max(peaks[:10])

@@ -12,6 +12,7 @@ from elasticsearch_chat_history import (
     MessagesNotStoredError,
 )
 from tests.concurrency import async_together
+from tests.gate import AsyncGate
 from tests.messages import numbered, texts
 from tests.stored import (
     OWN_MAPPINGS,
@@ -180,20 +181,28 @@ async def test_readers_always_find_the_whole_old_or_the_whole_new(
     )
     await async_history.aset_messages(numbered(3))
     seen: list[list[str]] = []
-    replaced: list[int] = []
+    over: list[bool] = []
+    gate = AsyncGate(async_client, "_bulk", "_delete_by_query")
 
     async def replace() -> None:
-        for turn in range(1, 21):
-            await async_history.aset_messages(numbered(3, first=3 * turn))
-            replaced.append(turn)
+        try:
+            for turn in range(1, 21):
+                await async_history.aset_messages(numbered(3, first=3 * turn))
+        finally:
+            over.append(True)
 
     async def read() -> None:
-        while len(replaced) < 20:
-            seen.append(texts(await reader.aget_messages()))
+        try:
+            while not over:
+                # So that each change is under way with a read, however fast each of them is.
+                gate.let_go()
+                seen.append(texts(await reader.aget_messages()))
+        finally:
+            gate.open()
 
     async def refresh() -> None:
         # In the middle of a bulk request, a refresh shows a part of what it does.
-        while len(replaced) < 20:
+        while not over:
             await async_client.indices.refresh(index=async_history.index)
 
     await async_together([replace, read, refresh])

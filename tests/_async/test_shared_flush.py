@@ -12,8 +12,8 @@ from elasticsearch_chat_history import (
 )
 from elasticsearch_chat_history._async.index.writing import MAX_WAITING_FLUSHES
 from elasticsearch_chat_history._documents.fields import PROPERTIES
-from tests.concurrency import AsyncRunning, async_together, async_until
-from tests.gate import AsyncGate
+from tests.concurrency import AsyncRunning, async_until
+from tests.gate import AsyncGate, held_messages
 from tests.transport import recorded
 
 CALLERS = 20
@@ -170,7 +170,7 @@ async def test_flushes_that_wait_for_a_refresh_do_not_wait_for_each_other(
     # Whoever finds as many waiting flushes as may be ends the wait of all of them.
     policies = ["wait_for"] * MAX_WAITING_FLUSHES + ["true"]
     for policy, held in zip(policies, gate.held, strict=True):
-        assert f"refresh={policy}" in held
+        assert f"refresh={policy}" in held.target
     gate.open()
     for adding in running:
         assert await adding.results() == [None]
@@ -183,12 +183,25 @@ async def test_many_callers_need_few_requests(
 ) -> None:
     made = await histories(index, async_client)
     requests = recorded(async_client)
+    gate = AsyncGate(async_client)
+    done: list[AsyncElasticsearchChatMessageHistory] = []
 
     async def converse(history: AsyncElasticsearchChatMessageHistory) -> None:
         for number in range(10):
             await history.aadd_messages(turn(number))
+        done.append(history)
 
-    await async_together(partial(converse, history) for history in made)
+    def all_are_in_their_calls() -> bool:
+        held = held_messages(gate) // len(turn(0))
+        in_calls = held + waiting(made[0]) == CALLERS - len(done)
+        return in_calls and (held > 0 or len(done) == CALLERS)
+
+    conversing = AsyncRunning(*(partial(converse, history) for history in made))
+    while len(done) < CALLERS:
+        # What they need depends on who comes in time, so that none leaves without all of them.
+        await async_until(all_are_in_their_calls)
+        gate.let_go()
+    assert await conversing.results() == [None] * CALLERS
     assert len(requests) <= CALLERS * 10 / 2
     expected = [message for number in range(10) for message in turn(number)]
     for history in made:

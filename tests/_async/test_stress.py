@@ -52,7 +52,8 @@ async def test_callers_who_leave_at_random_moments_harm_nobody(
         deadline = time.monotonic() + SECONDS
 
         async def write(writer: int) -> None:
-            while time.monotonic() < deadline:
+            # Of a busy machine, few requests come in so many seconds.
+            while time.monotonic() < deadline or storm.hits <= SECONDS:
                 messages = ledger.begin(f"w{writer}", storm.chance.choice(SIZES))
                 try:
                     done = await async_returned(

@@ -45,7 +45,8 @@ async def test_callers_see_no_error_when_the_node_with_the_primary_is_killed(
     async with AsyncElasticsearch(cluster.urls) as client:
         history = AsyncElasticsearchChatMessageHistory(fresh_index, "s0", client=client)
         await history.create_if_missing()
-        await client.cluster.health(index=fresh_index, wait_for_status="green", timeout="60s")
+        patient = client.options(request_timeout=90)
+        await patient.cluster.health(index=fresh_index, wait_for_status="green", timeout="60s")
         shards: Any = await client.cat.shards(index=fresh_index, format="json", h="node,prirep")
         assert sorted(shard["prirep"] for shard in shards) == ["p", "r"]
         holder = next(shard["node"] for shard in shards if shard["prirep"] == "p")

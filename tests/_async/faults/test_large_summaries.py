@@ -27,7 +27,7 @@ async def test_pages_shrink_when_a_circuit_breaker_trips_on_any_number_of_shards
     shards: int,
     order: Order,
 ) -> None:
-    async with AsyncElasticsearch(**login, request_timeout=20) as client:
+    async with AsyncElasticsearch(**login, request_timeout=60) as client:
         chats = AsyncElasticsearchChatStore(fresh_index, client=client, number_of_shards=shards)
         for number in range(SESSIONS):
             session = chats.session(f"s{number:02d}")

@@ -11,7 +11,8 @@ from elasticsearch_chat_history import (
     MessagesNotStoredError,
 )
 from local_elasticsearch import LocalElasticsearch
-from tests.concurrency import async_together
+from tests.concurrency import AsyncRunning, async_together, async_until
+from tests.gate import AsyncGate
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.faults
@@ -46,12 +47,25 @@ async def test_all_arrives_at_a_node_that_refuses_most_requests(
                 await histories[writer].aadd_messages(turn)
                 ledger.acknowledge(turn)
 
-        await async_together([partial(write, writer) for writer in histories])
+        leaders, followers = [*histories][:2], [*histories][2:]
+        with AsyncGate(first) as first_gate, AsyncGate(second) as second_gate:
+            leading = AsyncRunning(*(partial(write, writer) for writer in leaders))
+            await async_until(lambda: len(first_gate.held) == len(second_gate.held) == 1)
+            following = AsyncRunning(*(partial(write, writer) for writer in followers))
+            # What waits then goes out together, and is more than the node takes.
+            await async_until(lambda: waiting(histories, leaders) == len(followers))
+        assert await leading.results() == [None] * len(leaders)
+        assert await following.results() == [None] * len(followers)
         sessions = {history.session_id: history for history in histories.values()}
         found = [message for s in sessions.values() for message in await s.aget_messages()]
     ledger.audit(found)
     assert len(found) == WRITERS * TURNS
     assert refusals(pressed_node) > refused_before
+
+
+def waiting(histories: dict[str, AsyncElasticsearchChatMessageHistory], leaders: list[str]) -> int:
+    """Return how many writers wait for the next request of these."""
+    return sum(len(histories[writer]._writer._queue._waiting) for writer in leaders)
 
 
 async def test_what_never_fits_is_told_with_its_reason_and_takes_nobody_along(
