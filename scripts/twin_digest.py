@@ -14,6 +14,7 @@ GENERATOR = Path("scripts/run_unasync.py")
 TWINS = {
     Path("src/elasticsearch_chat_history/_async"): Path("src/elasticsearch_chat_history/_sync"),
     Path("tests/_async"): Path("tests/_sync"),
+    Path("tests/support/_async"): Path("tests/support/_sync"),
 }
 
 

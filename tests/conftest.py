@@ -22,7 +22,12 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
-pytest_plugins = ["tests.corpus", "tests.harmed_nodes", "tests.ledger", "tests.telltale"]
+pytest_plugins = [
+    "tests.support.corpus",
+    "tests.support.own_nodes",
+    "tests.support.visible_output",
+    "tests.support.write_log",
+]
 
 
 @pytest.fixture(scope="session")

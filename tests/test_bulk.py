@@ -12,7 +12,7 @@ from elasticsearch_chat_history._documents.document import Document, documents_o
 from elasticsearch_chat_history._documents.fields import GUARD, IndexLayout
 from elasticsearch_chat_history._requests.bulk import failures_in, lines_of
 from elasticsearch_chat_history._requests.failures import failure_of_request
-from tests.test_queries import refusal
+from tests.support.api_errors import refusal
 
 COMPLETE = IndexLayout(complete=True)
 

@@ -10,10 +10,10 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     AsyncElasticsearchChatStore,
 )
-from tests.concurrency import async_until
-from tests.crew import HANG_SECONDS
-from tests.gate import AsyncGate
-from tests.models import AsyncHeldModel
+from tests.support._async.held_model import AsyncHeldModel
+from tests.support._async.held_requests import AsyncHeldRequests
+from tests.support.concurrency import HANG_SECONDS, async_until
+from tests.support.flush_queue import waiting_callers
 
 
 @pytest.fixture
@@ -33,23 +33,19 @@ def add(history: AsyncElasticsearchChatMessageHistory, text: str) -> "asyncio.Ta
     return asyncio.create_task(history.aadd_message(HumanMessage(text)))
 
 
-def waiting(history: AsyncElasticsearchChatMessageHistory) -> int:
-    return len(history._session.writer._queue._waiting)
-
-
 async def test_a_cancelled_leader_loses_nobody_elses_messages(
     history: AsyncElasticsearchChatMessageHistory, async_client: AsyncElasticsearch
 ) -> None:
-    gate = AsyncGate(async_client)
+    held = AsyncHeldRequests(async_client)
     first = add(history, "first")
-    await async_until(lambda: len(gate.held) == 1)
+    await async_until(lambda: len(held.requests) == 1)
     leader, follower = add(history, "leader"), add(history, "follower")
-    await async_until(lambda: waiting(history) == 2)
+    await async_until(lambda: waiting_callers(history) == 2)
     first.cancel()
     # The next leader takes both along, and is cancelled in the middle of its request.
-    await async_until(lambda: len(gate.held) == 2)
+    await async_until(lambda: len(held.requests) == 2)
     leader.cancel()
-    gate.open()
+    held.release_all()
     await follower
     assert "follower" in await contents(history)
     for cancelled in (first, leader):
@@ -82,13 +78,13 @@ async def test_a_leader_cancelled_after_its_request_arrived_leaves_no_duplicates
 async def test_a_cancelled_follower_stores_nothing_and_holds_up_nobody(
     history: AsyncElasticsearchChatMessageHistory, async_client: AsyncElasticsearch
 ) -> None:
-    gate = AsyncGate(async_client)
+    held = AsyncHeldRequests(async_client)
     leader = add(history, "leader")
-    await async_until(lambda: len(gate.held) == 1)
+    await async_until(lambda: len(held.requests) == 1)
     cancelled, follower = add(history, "cancelled"), add(history, "follower")
-    await async_until(lambda: waiting(history) == 2)
+    await async_until(lambda: waiting_callers(history) == 2)
     cancelled.cancel()
-    gate.open()
+    held.release_all()
     await asyncio.gather(leader, follower)
     assert await contents(history) == ["leader", "follower"]
 
@@ -96,14 +92,14 @@ async def test_a_cancelled_follower_stores_nothing_and_holds_up_nobody(
 async def test_a_leader_to_be_that_is_cancelled_in_the_same_moment_hands_on(
     history: AsyncElasticsearchChatMessageHistory, async_client: AsyncElasticsearch
 ) -> None:
-    gate = AsyncGate(async_client)
+    held = AsyncHeldRequests(async_client)
     leader = add(history, "leader")
-    await async_until(lambda: len(gate.held) == 1)
+    await async_until(lambda: len(held.requests) == 1)
     heir, follower = add(history, "heir"), add(history, "follower")
-    await async_until(lambda: waiting(history) == 2)
+    await async_until(lambda: waiting_callers(history) == 2)
     # Done as soon as the leader is, before the heir gets to run.
     leader.add_done_callback(lambda _: heir.cancel())
-    gate.open()
+    held.release_all()
     await asyncio.wait_for(follower, HANG_SECONDS)
     assert "follower" in await contents(history)
 
@@ -124,7 +120,7 @@ async def test_who_is_cancelled_while_a_model_thinks_stores_nothing(
     assert caplog.records == []
 
 
-async def test_a_storm_of_cancellations_leaves_the_queue_in_order(
+async def test_many_cancellations_leave_the_queue_in_order(
     history: AsyncElasticsearchChatMessageHistory,
 ) -> None:
     acknowledged = []
@@ -144,4 +140,4 @@ async def test_a_storm_of_cancellations_leaves_the_queue_in_order(
     assert len(stored) == len(set(stored))
     assert set(acknowledged) <= set(stored)
     assert history._session.writer._queue.leaders == 0
-    assert waiting(history) == 0
+    assert waiting_callers(history) == 0

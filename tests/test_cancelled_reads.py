@@ -5,9 +5,9 @@ import asyncio
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.concurrency import async_until
-from tests.messages import numbered
-from tests.stored import BEFORE_EXPIRY, open_contexts
+from tests.support.concurrency import async_until
+from tests.support.messages import numbered
+from tests.support.server import BEFORE_EXPIRY, open_contexts
 
 
 async def test_a_cancelled_iteration_closes_its_point_in_time(

@@ -12,7 +12,7 @@ from elasticsearch_chat_history._queries.completion import (
     updates_of,
     without_last_moment,
 )
-from tests.stored import upstream_document
+from tests.support.documents import upstream_document
 
 NOTHING_PLACED = Placed.of([])
 

@@ -27,7 +27,7 @@ from elasticsearch_chat_history._documents.document import (
     time_ordered_id,
 )
 from elasticsearch_chat_history._documents.fields import IndexLayout
-from tests.messages import EVERY_TYPE, messages, numbered
+from tests.support.messages import EVERY_TYPE, messages, numbered
 
 SEQ = 1_700_000_000_123_456
 

@@ -16,7 +16,7 @@ from elasticsearch_chat_history import (
     ElasticsearchChatMessageHistory,
     ElasticsearchChatStore,
 )
-from tests.messages import numbered, texts
+from tests.support.messages import numbered, texts
 
 # Deprecated in favour of LangGraph, yet what chains of existing teams use.
 deprecated = pytest.mark.filterwarnings("ignore:.*RunnableWithMessageHistory")

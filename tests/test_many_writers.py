@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from elasticsearch_chat_history import ElasticsearchChatMessageHistory
-from tests.many_writers import Work, set_start, write_in_tasks, write_in_threads
+from tests.support.writer_processes import Work, set_start, write_in_tasks, write_in_threads
 
 PROCESSES = 4
 TURNS = 3

@@ -16,7 +16,7 @@ from elasticsearch_chat_history._documents.records import (
     record_at,
     record_of,
 )
-from tests.messages import messages
+from tests.support.messages import messages
 
 SECRET = "the text of the message"
 COMPLETE = IndexLayout(complete=True)

@@ -7,7 +7,7 @@ from elasticsearch import ApiError, ConnectionTimeout
 
 from elasticsearch_chat_history import ChatHistoryError, MessagesNotStoredError
 from elasticsearch_chat_history._reporting import describe, logged
-from tests.test_queries import refusal
+from tests.support.api_errors import refusal
 
 
 def with_reason(kind: str, reason: str) -> ApiError:

@@ -13,7 +13,7 @@ from elasticsearch_chat_history._requests.retries import (
     delay_before,
     jittered,
 )
-from tests.test_queries import refusal
+from tests.support.api_errors import refusal
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -9,20 +9,29 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, sources
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.documents import OWN_MAPPINGS
+from tests.support.messages import numbered, texts
+from tests.support.server import sources
 
 
-async def test_a_thousand_messages_take_one_bulk_request_and_one_refresh(
-    async_history: AsyncElasticsearchChatMessageHistory,
+async def test_messages_come_back_in_order(index: str, address: dict[str, Any]) -> None:
+    messages = [HumanMessage("Hello"), AIMessage("Hi!"), HumanMessage("Bye")]
+    async with AsyncElasticsearchChatMessageHistory(index, "s", **address) as history:
+        await history.aadd_messages(messages)
+        assert await history.aget_messages() == messages
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+async def test_up_to_a_thousand_messages_take_one_bulk_request_and_one_refresh(
+    async_history: AsyncElasticsearchChatMessageHistory, count: int
 ) -> None:
     await async_history.create_if_missing()
     requests = recorded(async_history.client)
-    await async_history.aadd_messages(numbered(1000))
+    await async_history.aadd_messages(numbered(count))
     assert [request.endpoint for request in requests] == ["_bulk"]
     assert "refresh=true" in requests[0].target
-    assert texts(await async_history.aget_messages()) == texts(numbered(1000))
+    assert texts(await async_history.aget_messages()) == texts(numbered(count))
 
 
 async def test_zero_messages_are_no_request(index: str, async_client: AsyncElasticsearch) -> None:

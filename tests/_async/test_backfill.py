@@ -11,20 +11,18 @@ from elasticsearch_chat_history import (
     ChatHistoryError,
 )
 from elasticsearch_chat_history._requests import bulk
-from tests.concurrency import async_together
-from tests.crew import AsyncCrew
-from tests.gate import AsyncGate
-from tests.messages import EVERY_TYPE, numbered, texts
-from tests.stored import (
+from tests.support._async.held_requests import AsyncHeldRequests
+from tests.support.client_requests import recorded
+from tests.support.concurrency import AsyncRunning, async_together
+from tests.support.documents import (
+    CONFLICTING_MAPPINGS,
     OWN_MAPPINGS,
     UPSTREAM_MAPPINGS,
-    mappings,
     own_document,
-    sources,
-    store,
     upstream_document,
 )
-from tests.transport import recorded
+from tests.support.messages import EVERY_TYPE, numbered, texts
+from tests.support.server import mappings, sources, store
 
 pytestmark = pytest.mark.server_side
 
@@ -216,19 +214,19 @@ async def test_readers_and_writers_go_on_meanwhile(
     async def complete() -> None:
         completed.append(await chats.abackfill(batch_size=30))
 
-    async with AsyncCrew() as crew:
-        with AsyncGate(chats.client) as gate:
-            crew.start(write)
-            crew.start(complete)
+    async with AsyncRunning[None]() as running:
+        with AsyncHeldRequests(chats.client) as held:
+            running.start(write)
+            running.start(complete)
             while not completed or len(written) < 20:
                 acknowledged = len(written)
                 # So that each change is under way with a read, however fast each of them is.
-                gate.let_go()
+                held.release()
                 (read,) = await reads(chats)
                 assert read[:200] == texts(numbered(200))
                 assert read[200:] == [f"new {number}" for number in range(len(read) - 200)]
                 assert len(read) - 200 >= acknowledged
-                crew.check()
+                running.check()
     assert completed == [200]
     assert await chats.abackfill() == 0
 
@@ -426,8 +424,7 @@ async def test_what_may_succeed_later_is_sent_again(
 async def test_an_index_that_cannot_be_prepared_is_an_error_until_it_can(
     index: str, chats: AsyncElasticsearchChatStore, admin: Elasticsearch
 ) -> None:
-    properties = {**UPSTREAM_MAPPINGS["properties"], "type": {"type": "long"}}
-    admin.indices.create(index=index, mappings={"properties": properties})
+    admin.indices.create(index=index, mappings=CONFLICTING_MAPPINGS)
     store_upstreams(admin, index, 2)
     with pytest.raises(ChatHistoryError, match="manage privilege"):
         await chats.abackfill()

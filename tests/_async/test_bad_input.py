@@ -8,8 +8,8 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.messages import numbered, texts
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.messages import numbered, texts
 
 URL = "http://localhost:9200"
 

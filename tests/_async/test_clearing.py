@@ -6,9 +6,10 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from elasticsearch_chat_history._async.index import deleting
-from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, count
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.documents import OWN_MAPPINGS
+from tests.support.messages import numbered, texts
+from tests.support.server import count
 
 
 async def test_a_cleared_session_is_empty_and_others_are_untouched(

@@ -9,8 +9,8 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     __version__,
 )
-from tests.messages import numbered, texts
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.messages import numbered, texts
 
 
 async def use(history: AsyncElasticsearchChatMessageHistory) -> None:

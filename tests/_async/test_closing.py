@@ -7,7 +7,7 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory, ChatHistoryError
-from tests.messages import numbered, texts
+from tests.support.messages import numbered, texts
 
 
 def closings(client: Any) -> list[str]:

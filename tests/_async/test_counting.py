@@ -7,10 +7,10 @@ from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from elasticsearch_chat_history._async.store import listing
-from tests.crowd import crowd, expected
-from tests.messages import numbered
-from tests.stored import OWN_MAPPINGS, store
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.documents import OWN_MAPPINGS, documents_of_many_sessions, expected_rows
+from tests.support.messages import numbered
+from tests.support.server import store
 
 pytestmark = pytest.mark.server_side
 
@@ -21,14 +21,14 @@ async def test_counts_are_exact_on_several_shards_and_in_several_requests(
     admin: Elasticsearch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    documents = crowd()
+    documents = documents_of_many_sessions()
     admin.indices.create(
         index=index, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3}
     )
     store(admin, index, documents)
     chats = AsyncElasticsearchChatStore(index, client=async_client)
     odd = [one for one in documents if one.get("metadata") == {"tenant": "odd"}]
-    sessions = len(expected(documents, "id"))
+    sessions = len(expected_rows(documents, "id"))
     # Also where the last request finds none, and where one is enough.
     for at_once in (1, 5, sessions - 1, sessions, sessions + 1):
         monkeypatch.setattr(listing, "KEYS_AT_ONCE", at_once)
@@ -36,7 +36,7 @@ async def test_counts_are_exact_on_several_shards_and_in_several_requests(
         assert await chats.acount_sessions(prefix="a-") == 8
         assert await chats.acount_sessions(prefix="none") == 0
         found = await chats.acount_sessions(metadata={"tenant": "odd"})
-        assert found == len(expected(odd, "id"))
+        assert found == len(expected_rows(odd, "id"))
     assert await chats.acount_messages() == len(documents)
     assert await chats.acount_messages(metadata={"tenant": "odd"}) == len(odd)
     assert await chats.acount_messages(session_id="both-1") == 3

@@ -11,19 +11,16 @@ from langchain_core.messages import HumanMessage, message_to_dict, messages_from
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._queries.filters import milliseconds_now
-from tests.concurrency import async_until
-from tests.messages import EVERY_TYPE, numbered
-from tests.stored import (
-    BEFORE_EXPIRY,
+from tests.support.client_requests import recorded
+from tests.support.concurrency import async_until
+from tests.support.documents import (
     OWN_MAPPINGS,
     UPSTREAM_MAPPINGS,
-    open_contexts,
     own_document,
-    sources,
-    store,
     upstream_document,
 )
-from tests.transport import recorded
+from tests.support.messages import EVERY_TYPE, numbered
+from tests.support.server import BEFORE_EXPIRY, open_contexts, sources, store
 
 pytestmark = pytest.mark.server_side
 

@@ -12,11 +12,11 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, ChatHistoryError
 from elasticsearch_chat_history._async.index import deleting
-from tests.concurrency import AsyncRunning, async_until
-from tests.crowd import BEGIN, ODD_IDS
-from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, count, own_document, store
-from tests.transport import Request, before_each, recorded
+from tests.support.client_requests import Request, before_each, recorded
+from tests.support.concurrency import AsyncRunning, async_until
+from tests.support.documents import BEGIN, ODD_IDS, OWN_MAPPINGS, own_document
+from tests.support.messages import numbered, texts
+from tests.support.server import count, store
 
 pytestmark = pytest.mark.server_side
 

@@ -14,16 +14,15 @@ from elasticsearch_chat_history import (
     StoredMessage,
     UnreadableMessageError,
 )
-from tests.messages import numbered, texts
-from tests.stored import (
+from tests.support.client_requests import failing
+from tests.support.documents import (
     OWN_MAPPINGS,
     UPSTREAM_MAPPINGS,
-    count,
     own_document,
-    store,
     upstream_document,
 )
-from tests.transport import failing
+from tests.support.messages import numbered, texts
+from tests.support.server import count, store
 
 pytestmark = pytest.mark.server_side
 

@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from functools import partial
-from typing import Any
 
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
@@ -11,11 +10,17 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from elasticsearch_chat_history._documents.document import derived_id
-from tests.concurrency import AsyncRunning, async_until
-from tests.gate import AsyncGate, held_messages
-from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, UPSTREAM_MAPPINGS, count, own_document, sources
-from tests.transport import recorded
+from tests.support._async.held_requests import AsyncHeldRequests
+from tests.support.client_requests import recorded
+from tests.support.concurrency import AsyncRunning, async_until
+from tests.support.documents import (
+    CONFLICTING_MAPPINGS,
+    OWN_MAPPINGS,
+    own_document,
+)
+from tests.support.flush_queue import waiting_callers
+from tests.support.messages import numbered, texts
+from tests.support.server import count, sources
 
 TURN: list[BaseMessage] = [HumanMessage("What?"), AIMessage("That.")]
 
@@ -80,18 +85,18 @@ async def test_the_same_call_many_times_at_once_is_stored_once(
         for refresh in (True, False) * 4
     ]
     requests = recorded(async_client)
-    gate = AsyncGate(async_client)
+    held = AsyncHeldRequests(async_client)
     adding = AsyncRunning(
         *(partial(history.aadd_messages, TURN, idempotency_key="k") for history in histories)
     )
 
     def all_are_in_their_calls() -> bool:
         # One queue for each of the two policies.
-        waiting = sum(len(history._writer._queue._waiting) for history in histories[:2])
-        return held_messages(gate) + waiting * len(TURN) == len(histories) * len(TURN)
+        waiting = sum(waiting_callers(history) for history in histories[:2])
+        return held.messages + waiting * len(TURN) == len(histories) * len(TURN)
 
     await async_until(all_are_in_their_calls)
-    gate.open()
+    held.release_all()
     assert await adding.results() == [None] * len(histories)
     assert count(admin, shared_index, session_id) == 2
     assert await histories[0].aget_messages() == TURN
@@ -102,18 +107,12 @@ async def test_the_same_call_many_times_at_once_is_stored_once(
     assert len(places) == 4
 
 
-# Of an index that cannot take them, our own fields are left out.
-THREE_FIELDS: dict[str, Any] = {
-    "properties": {**UPSTREAM_MAPPINGS["properties"], "type": {"type": "long"}}
-}
-
-
 @pytest.mark.parametrize("missing", [0, 1, 2])
 @pytest.mark.parametrize("ours", [True, False], ids=["all fields", "three fields, routed"])
 async def test_what_was_missing_comes_where_the_first_call_would_have_put_it(
     index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, missing: int, ours: bool
 ) -> None:
-    mappings = OWN_MAPPINGS if ours else {**THREE_FIELDS, "_routing": {"required": True}}
+    mappings = OWN_MAPPINGS if ours else {**CONFLICTING_MAPPINGS, "_routing": {"required": True}}
     admin.indices.create(index=index, mappings=mappings)
     history = AsyncElasticsearchChatMessageHistory(
         index, "s", client=async_client, refresh=ours, routing=not ours

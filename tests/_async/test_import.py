@@ -13,17 +13,15 @@ from elasticsearch_chat_history import AsyncElasticsearchChatStore, MessagesNotS
 from elasticsearch_chat_history._async.store import transfer
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._queries.filters import milliseconds_now
-from tests.messages import EVERY_TYPE, numbered, texts
-from tests.stored import (
+from tests.support.client_requests import recorded
+from tests.support.documents import (
     OWN_MAPPINGS,
     UPSTREAM_MAPPINGS,
-    count,
     own_document,
-    sources,
-    store,
     upstream_document,
 )
-from tests.transport import recorded
+from tests.support.messages import EVERY_TYPE, numbered, texts
+from tests.support.server import count, sources, store
 
 pytestmark = pytest.mark.server_side
 

@@ -10,17 +10,10 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     IndexMappingError,
 )
-from tests.messages import texts
-from tests.stored import (
-    OWN_MAPPINGS,
-    UPSTREAM_MAPPINGS,
-    count,
-    mappings,
-    sources,
-    store,
-    upstream_document,
-)
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS, upstream_document
+from tests.support.messages import texts
+from tests.support.server import count, mappings, sources, store
 
 
 async def test_a_missing_index_is_made_with_the_fields_of_the_contract(

@@ -11,9 +11,10 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     IndexMappingError,
 )
-from tests.concurrency import async_together
-from tests.messages import texts
-from tests.stored import OWN_MAPPINGS, UPSTREAM_MAPPINGS, count, mappings, upstream_document
+from tests.support.concurrency import async_together
+from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS, upstream_document
+from tests.support.messages import texts
+from tests.support.server import count, mappings
 
 
 async def test_twenty_writers_may_start_on_a_missing_index(

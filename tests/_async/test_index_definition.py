@@ -11,9 +11,10 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     MessagesNotStoredError,
 )
-from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, count, mappings
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.documents import OWN_MAPPINGS
+from tests.support.messages import numbered, texts
+from tests.support.server import count, mappings
 
 
 def settings(admin: Elasticsearch, index: str) -> Any:

@@ -11,12 +11,12 @@ from elasticsearch_chat_history import (
     StoredMessage,
     UnreadableMessageError,
 )
-from tests.concurrency import async_until
-from tests.crew import AsyncCrew
-from tests.gate import AsyncGate
-from tests.messages import numbered, texts
-from tests.stored import BEFORE_EXPIRY, OWN_MAPPINGS, open_contexts, own_document, store
-from tests.transport import recorded
+from tests.support._async.held_requests import AsyncHeldRequests
+from tests.support.client_requests import recorded
+from tests.support.concurrency import AsyncRunning, async_until
+from tests.support.documents import OWN_MAPPINGS, own_document
+from tests.support.messages import numbered, texts
+from tests.support.server import BEFORE_EXPIRY, open_contexts, store
 
 
 @pytest.fixture
@@ -86,18 +86,18 @@ async def test_readers_beside_writers_see_every_message_once_and_in_order(
             await history.aadd_messages(numbered(10, first))
             written.append(first + 10)
 
-    async with AsyncCrew() as crew:
-        with AsyncGate(async_client) as gate:
-            crew.start(write)
+    async with AsyncRunning[None]() as running:
+        with AsyncHeldRequests(async_client) as held:
+            running.start(write)
             while sum(written[-1:]) < 100:
                 acknowledged = sum(written[-1:])
                 # So that each write is under way with a read, however fast each of them is.
-                gate.let_go()
+                held.release()
                 found = [stored async for stored in history.aiter_messages(batch_size=16)]
                 read = [int(stored.message.text) for stored in found]
                 assert read == sorted(set(read))
                 assert set(read) >= set(range(acknowledged))
-                crew.check()
+                running.check()
 
 
 async def test_leaving_early_closes_the_point_in_time(

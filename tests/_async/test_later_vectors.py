@@ -7,16 +7,10 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
-from tests.messages import numbered, texts
-from tests.models import Model, vector_of, vectors_for
-from tests.stored import (
-    UPSTREAM_MAPPINGS,
-    count,
-    sources,
-    store,
-    upstream_document,
-    vectors,
-)
+from tests.support.documents import UPSTREAM_MAPPINGS, upstream_document
+from tests.support.embedding_models import Model, vector_of, vectors_for
+from tests.support.messages import numbered, texts
+from tests.support.server import count, sources, store, vectors
 
 pytestmark = pytest.mark.server_side
 

@@ -18,33 +18,41 @@ from elasticsearch_chat_history import (
 from elasticsearch_chat_history._async.store import listing
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._requests.state import transport_state
-from tests.crowd import BEGIN, crowd, expected, told
-from tests.messages import numbered
-from tests.stored import OWN_MAPPINGS, own_document, store, upstream_document
-from tests.transport import Request, before_each, recorded
+from tests.support.client_requests import Request, before_each, recorded
+from tests.support.documents import (
+    BEGIN,
+    OWN_MAPPINGS,
+    documents_of_many_sessions,
+    expected_rows,
+    own_document,
+    rows_of,
+    upstream_document,
+)
+from tests.support.messages import numbered
+from tests.support.server import store
 
 pytestmark = pytest.mark.server_side
 
 Order = Literal["recent", "id"]
 both_orders = pytest.mark.parametrize("order", ["recent", "id"])
-CROWD = crowd()
+DOCUMENTS = documents_of_many_sessions()
 
 
 @pytest.fixture(scope="module")
-def crowded_index(admin: Elasticsearch) -> Iterator[str]:
+def index_of_many_sessions(admin: Elasticsearch) -> Iterator[str]:
     """An index of three shards that the tests only read."""
     name = f"test-{uuid.uuid4().hex}"
     admin.indices.create(index=name, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3})
-    store(admin, name, CROWD)
+    store(admin, name, DOCUMENTS)
     yield name
     admin.indices.delete(index=name)
 
 
 @pytest.fixture
-async def crowded(
-    crowded_index: str, async_client: AsyncElasticsearch
+async def many_sessions(
+    index_of_many_sessions: str, async_client: AsyncElasticsearch
 ) -> AsyncElasticsearchChatStore:
-    return AsyncElasticsearchChatStore(crowded_index, client=async_client)
+    return AsyncElasticsearchChatStore(index_of_many_sessions, client=async_client)
 
 
 async def pages_of(
@@ -60,40 +68,46 @@ async def pages_of(
 
 @both_orders
 async def test_order_counts_times_and_last_messages_are_exact_on_several_shards(
-    crowded: AsyncElasticsearchChatStore, order: Order
+    many_sessions: AsyncElasticsearchChatStore, order: Order
 ) -> None:
-    assert told(await crowded.alist_sessions(order=order)) == expected(CROWD, order)
+    assert rows_of(await many_sessions.alist_sessions(order=order)) == expected_rows(
+        DOCUMENTS, order
+    )
 
 
 @both_orders
 async def test_pages_of_every_size_make_up_the_list(
-    crowded: AsyncElasticsearchChatStore, order: Order
+    many_sessions: AsyncElasticsearchChatStore, order: Order
 ) -> None:
-    whole = expected(CROWD, order)
+    whole = expected_rows(DOCUMENTS, order)
     for limit in range(1, len(whole) + 2):
-        pages = await pages_of(crowded, limit, order=order)
+        pages = await pages_of(many_sessions, limit, order=order)
         assert {len(page) for page in pages[:-1]} <= {limit}
-        assert told([summary for page in pages for summary in page]) == whole
+        assert rows_of([summary for page in pages for summary in page]) == whole
 
 
 @both_orders
 async def test_a_page_is_read_in_portions(
-    crowded: AsyncElasticsearchChatStore, monkeypatch: pytest.MonkeyPatch, order: Order
+    many_sessions: AsyncElasticsearchChatStore, monkeypatch: pytest.MonkeyPatch, order: Order
 ) -> None:
     monkeypatch.setattr(listing, "SESSIONS_AT_ONCE", 7)
-    requests = recorded(crowded.client)
-    assert told(await crowded.alist_sessions(order=order)) == expected(CROWD, order)
+    requests = recorded(many_sessions.client)
+    assert rows_of(await many_sessions.alist_sessions(order=order)) == expected_rows(
+        DOCUMENTS, order
+    )
     summaries = [one for one in requests if "aggregations" in (one.body or {})]
     assert len(summaries) == 4
 
 
 @both_orders
 async def test_few_sessions_of_large_messages_are_asked_for_at_once(
-    crowded: AsyncElasticsearchChatStore, order: Order
+    many_sessions: AsyncElasticsearchChatStore, order: Order
 ) -> None:
-    transport_state(crowded.client).message_bytes[crowded.index] = 4_000_000
-    requests = recorded(crowded.client)
-    assert told(await crowded.alist_sessions(order=order)) == expected(CROWD, order)
+    transport_state(many_sessions.client).message_bytes[many_sessions.index] = 4_000_000
+    requests = recorded(many_sessions.client)
+    assert rows_of(await many_sessions.alist_sessions(order=order)) == expected_rows(
+        DOCUMENTS, order
+    )
     bodies = [one.body for one in requests if "aggregations" in (one.body or {})]
     first = bodies[0]["aggregations"]
     kind = "terms" if order == "recent" else "composite"
@@ -103,23 +117,25 @@ async def test_few_sessions_of_large_messages_are_asked_for_at_once(
 @both_orders
 @pytest.mark.parametrize("prefix", ["a", "a-", "a*", "*", '"', "", "世", "nobody"])
 async def test_sessions_are_filtered_by_the_beginning_of_their_ids(
-    crowded: AsyncElasticsearchChatStore, order: Order, prefix: str
+    many_sessions: AsyncElasticsearchChatStore, order: Order, prefix: str
 ) -> None:
-    matching = [one for one in CROWD if one["session_id"].startswith(prefix)]
-    listed = await crowded.alist_sessions(order=order, prefix=prefix)
-    assert told(listed) == expected(matching, order)
+    matching = [one for one in DOCUMENTS if one["session_id"].startswith(prefix)]
+    listed = await many_sessions.alist_sessions(order=order, prefix=prefix)
+    assert rows_of(listed) == expected_rows(matching, order)
 
 
 @both_orders
 async def test_with_metadata_only_messages_that_match_count_and_are_shown(
-    crowded: AsyncElasticsearchChatStore, order: Order
+    many_sessions: AsyncElasticsearchChatStore, order: Order
 ) -> None:
-    odd = [one for one in CROWD if one.get("metadata") == {"tenant": "odd"}]
-    pages = await pages_of(crowded, 5, order=order, metadata={"tenant": "odd"})
-    assert told([one for page in pages for one in page]) == expected(odd, order)
-    some = await crowded.alist_sessions(order=order, metadata={"tenant": "odd"}, prefix="a-")
-    assert told(some) == expected([one for one in odd if one["session_id"][:2] == "a-"], order)
-    assert await crowded.alist_sessions(order=order, metadata={"tenant": "none"}) == []
+    odd = [one for one in DOCUMENTS if one.get("metadata") == {"tenant": "odd"}]
+    pages = await pages_of(many_sessions, 5, order=order, metadata={"tenant": "odd"})
+    assert rows_of([one for page in pages for one in page]) == expected_rows(odd, order)
+    some = await many_sessions.alist_sessions(order=order, metadata={"tenant": "odd"}, prefix="a-")
+    assert rows_of(some) == expected_rows(
+        [one for one in odd if one["session_id"][:2] == "a-"], order
+    )
+    assert await many_sessions.alist_sessions(order=order, metadata={"tenant": "none"}) == []
 
 
 @both_orders
@@ -154,25 +170,27 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_windows")
 @pytest.mark.parametrize("limit", [1, 3, 4, 5, 8])
 async def test_behind_the_most_recent_sessions_is_an_error_that_says_what_to_do(
-    crowded: AsyncElasticsearchChatStore, limit: int
+    many_sessions: AsyncElasticsearchChatStore, limit: int
 ) -> None:
     listed: list[SessionSummary] = []
     while len(listed) < 8:
-        listed += await crowded.alist_sessions(limit=limit, after=listed[-1] if listed else None)
-    assert told(listed) == expected(CROWD, "recent")[:8]
+        listed += await many_sessions.alist_sessions(
+            limit=limit, after=listed[-1] if listed else None
+        )
+    assert rows_of(listed) == expected_rows(DOCUMENTS, "recent")[:8]
     with pytest.raises(ChatHistoryError, match=r'more sessions than the 8 .* order="id"'):
-        await crowded.alist_sessions(limit=limit, after=listed[-1])
+        await many_sessions.alist_sessions(limit=limit, after=listed[-1])
 
 
 @pytest.mark.usefixtures("small_windows")
 @pytest.mark.parametrize("limit", [1, 3, 4, 5, 8])
 async def test_exactly_at_the_end_of_what_can_be_listed_is_an_empty_page(
-    crowded: AsyncElasticsearchChatStore, limit: int
+    many_sessions: AsyncElasticsearchChatStore, limit: int
 ) -> None:
-    pages = await pages_of(crowded, limit, prefix="a-")
-    matching = [one for one in CROWD if one["session_id"].startswith("a-")]
-    assert told([one for page in pages for one in page]) == expected(matching, "recent")
-    assert len(expected(matching, "recent")) == 8
+    pages = await pages_of(many_sessions, limit, prefix="a-")
+    matching = [one for one in DOCUMENTS if one["session_id"].startswith("a-")]
+    assert rows_of([one for page in pages for one in page]) == expected_rows(matching, "recent")
+    assert len(expected_rows(matching, "recent")) == 8
 
 
 async def test_what_happens_between_the_requests_of_a_page_does_not_change_it(
@@ -198,7 +216,7 @@ async def test_what_happens_between_the_requests_of_a_page_does_not_change_it(
     before_each(async_client, harm)
     page = await chats.alist_sessions(limit=3)
     assert harmed
-    assert told(page) == expected(documents, "recent")[:3]
+    assert rows_of(page) == expected_rows(documents, "recent")[:3]
     # What moved to the front meanwhile is not repeated, and nothing else is missing.
     rest = await chats.alist_sessions(limit=3, after=page[-1])
     assert [one.session_id for one in rest] == ["s2", "s1", "s0"]
@@ -267,7 +285,7 @@ async def test_what_is_no_message_is_not_listed(
         [theirs, {"session_id": "s"}, {"session_id": "t"}, {"created_at": BEGIN}, {"type": "x"}],
     )
     chats = AsyncElasticsearchChatStore(index, client=async_client)
-    assert told(await chats.alist_sessions(order=order)) == expected([theirs], order)
+    assert rows_of(await chats.alist_sessions(order=order)) == expected_rows([theirs], order)
     assert await chats.acount_sessions() == await chats.acount_messages() == 1
 
 

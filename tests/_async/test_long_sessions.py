@@ -7,9 +7,10 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from elasticsearch_chat_history._queries import last_messages
-from tests.messages import numbered, texts
-from tests.stored import own_document, store
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.documents import own_document
+from tests.support.messages import numbered, texts
+from tests.support.server import store
 
 LENGTH = 600
 SECOND = 1_000_000

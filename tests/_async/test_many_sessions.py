@@ -16,10 +16,9 @@ from elasticsearch_chat_history import (
     ChatHistoryError,
     SessionSummary,
 )
-from tests.concurrency import AsyncRunning, async_until
-from tests.crowd import BEGIN
-from tests.messages import numbered
-from tests.stored import OWN_MAPPINGS, own_document
+from tests.support.concurrency import AsyncRunning, async_until
+from tests.support.documents import BEGIN, OWN_MAPPINGS, own_document
+from tests.support.messages import numbered
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
 
@@ -33,7 +32,7 @@ def session_name(number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def crowded_index(admin: Elasticsearch) -> Iterator[str]:
+def index_of_many_sessions(admin: Elasticsearch) -> Iterator[str]:
     """An index of three shards with very many sessions, three of which share a millisecond."""
     name = f"test-{uuid.uuid4().hex}"
     admin.indices.create(index=name, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3})
@@ -71,9 +70,9 @@ def traced() -> Iterator[None]:
 
 @pytest.mark.usefixtures("traced")
 async def test_by_id_every_session_comes_once_while_others_write_in_constant_memory(
-    crowded_index: str, async_client: AsyncElasticsearch
+    index_of_many_sessions: str, async_client: AsyncElasticsearch
 ) -> None:
-    chats = AsyncElasticsearchChatStore(crowded_index, client=async_client)
+    chats = AsyncElasticsearchChatStore(index_of_many_sessions, client=async_client)
     over: list[bool] = []
     peaks: list[int] = []
     written = [0, 0]
@@ -116,9 +115,9 @@ async def test_by_id_every_session_comes_once_while_others_write_in_constant_mem
 
 
 async def test_the_most_recent_sessions_are_listed_up_to_the_limit(
-    crowded_index: str, async_client: AsyncElasticsearch
+    index_of_many_sessions: str, async_client: AsyncElasticsearch
 ) -> None:
-    chats = AsyncElasticsearchChatStore(crowded_index, client=async_client)
+    chats = AsyncElasticsearchChatStore(index_of_many_sessions, client=async_client)
     listed: list[tuple[float, str]] = []
     after: SessionSummary | None = None
     while len(listed) < 10_000:

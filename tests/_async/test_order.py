@@ -9,9 +9,10 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from elasticsearch_chat_history._documents.clock import CLOCK
-from tests.concurrency import async_together
-from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, own_document, sources, store, upstream_document
+from tests.support.concurrency import async_together
+from tests.support.documents import OWN_MAPPINGS, own_document, upstream_document
+from tests.support.messages import numbered, texts
+from tests.support.server import sources, store
 
 SECOND = 1_000_000
 YEAR = 365 * 24 * 3600 * SECOND

@@ -5,21 +5,14 @@ from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.concurrency import async_until
-from tests.messages import numbered, texts
-from tests.stored import (
-    BEFORE_EXPIRY,
-    OWN_MAPPINGS,
-    count,
-    open_contexts,
-    own_document,
-    store,
-    upstream_document,
-)
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.concurrency import async_until
+from tests.support.documents import OWN_MAPPINGS, own_document, upstream_document
+from tests.support.messages import numbered, texts
+from tests.support.server import BEFORE_EXPIRY, count, open_contexts, store
 
 
-@pytest.mark.parametrize("length", [1, 20, 999, 1000])
+@pytest.mark.parametrize("length", [1, 2, 20, 999, 1000])
 async def test_a_session_of_up_to_one_page_takes_one_request(
     async_history: AsyncElasticsearchChatMessageHistory, length: int
 ) -> None:

@@ -14,18 +14,17 @@ from elasticsearch_chat_history import (
     StoredMessage,
     UnreadableMessageError,
 )
-from tests.concurrency import async_together
-from tests.messages import numbered, texts
-from tests.stored import (
+from tests.support.client_requests import recorded
+from tests.support.concurrency import async_together
+from tests.support.documents import (
     OWN_MAPPINGS,
     UPSTREAM_MAPPINGS,
-    count,
     own_document,
-    store,
     upstream_document,
 )
-from tests.tcp_proxy import Fault, TcpProxy
-from tests.transport import recorded
+from tests.support.messages import numbered, texts
+from tests.support.server import count, store
+from tests.support.tcp_proxy import Fault, TcpProxy
 
 
 def removed_texts(removed: Iterable[StoredMessage]) -> list[str]:

@@ -11,18 +11,18 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     MessagesNotStoredError,
 )
-from tests.concurrency import async_together
-from tests.gate import AsyncGate
-from tests.messages import numbered, texts
-from tests.stored import (
+from tests.support._async.held_requests import AsyncHeldRequests
+from tests.support.client_requests import failing, recorded
+from tests.support.concurrency import async_together
+from tests.support.documents import (
+    CONFLICTING_MAPPINGS,
     OWN_MAPPINGS,
     UPSTREAM_MAPPINGS,
-    count,
     own_document,
-    store,
     upstream_document,
 )
-from tests.transport import failing, recorded
+from tests.support.messages import numbered, texts
+from tests.support.server import count, store
 
 
 async def test_the_new_takes_the_place_of_the_old(
@@ -148,11 +148,8 @@ async def test_what_another_clock_put_ahead_of_ours_is_old_all_the_same(
 async def test_what_upstream_wrote_is_replaced_too(
     index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, complete: bool
 ) -> None:
-    mappings = {**UPSTREAM_MAPPINGS, "dynamic": True}
-    if not complete:
-        # A field of another type: then only upstream's three are stored.
-        mappings["properties"] = {**mappings["properties"], "type": {"type": "long"}}
-    admin.indices.create(index=index, mappings=mappings)
+    mappings = UPSTREAM_MAPPINGS if complete else CONFLICTING_MAPPINGS
+    admin.indices.create(index=index, mappings={**mappings, "dynamic": True})
     now = time.time_ns() // 1_000_000
     documents = [upstream_document("s", now + one // 3, HumanMessage("old")) for one in range(9)]
     store(admin, index, documents)
@@ -182,7 +179,7 @@ async def test_readers_always_find_the_whole_old_or_the_whole_new(
     await async_history.aset_messages(numbered(3))
     seen: list[list[str]] = []
     over: list[bool] = []
-    gate = AsyncGate(async_client, "_bulk", "_delete_by_query")
+    held = AsyncHeldRequests(async_client, "_bulk", "_delete_by_query")
 
     async def replace() -> None:
         try:
@@ -195,10 +192,10 @@ async def test_readers_always_find_the_whole_old_or_the_whole_new(
         try:
             while not over:
                 # So that each change is under way with a read, however fast each of them is.
-                gate.let_go()
+                held.release()
                 seen.append(texts(await reader.aget_messages()))
         finally:
-            gate.open()
+            held.release_all()
 
     async def refresh() -> None:
         # In the middle of a bulk request, a refresh shows a part of what it does.

@@ -8,10 +8,9 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.census import census
-from tests.concurrency import AsyncRunning, async_together, async_until
-from tests.crew import HANG_SECONDS
-from tests.stored import BEFORE_EXPIRY, open_contexts
+from tests.support.concurrency import HANG_SECONDS, AsyncRunning, async_together, async_until
+from tests.support.resources import resources_in_use
+from tests.support.server import BEFORE_EXPIRY, open_contexts
 
 HISTORIES = 10_000
 AT_ONCE = 20
@@ -71,9 +70,9 @@ async def test_ten_thousand_histories_leave_nothing_behind(
     await open_all_connections(f"{index}-missing", async_client, admin)
     # Whatever else is made once.
     await use_histories(index, async_client, 0, 2 * AT_ONCE)
-    before = census(async_client)
+    before = resources_in_use(async_client)
     await use_histories(index, async_client, 2 * AT_ONCE, HISTORIES)
-    grown = census(async_client) - before
+    grown = resources_in_use(async_client) - before
     assert not grown
     # Each open point in time is one of them.
     await async_until(lambda: open_contexts(admin, index) == 0, BEFORE_EXPIRY)

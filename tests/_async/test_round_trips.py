@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.messages import EVERY_TYPE, messages
-from tests.stored import sources
+from tests.support.messages import EVERY_TYPE, messages
+from tests.support.server import sources
 
 
 @pytest.mark.parametrize("ensure_ascii", [True, False])

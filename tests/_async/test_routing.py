@@ -4,8 +4,9 @@ import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.messages import numbered, texts
-from tests.stored import OWN_MAPPINGS, count
+from tests.support.documents import OWN_MAPPINGS
+from tests.support.messages import numbered, texts
+from tests.support.server import count
 
 
 @pytest.mark.parametrize("session_id", ["s", "a,b", "ä/ö?x=&y", "s" * 600])

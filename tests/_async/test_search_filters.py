@@ -15,9 +15,10 @@ from langchain_core.messages import (
 )
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, SearchHit
-from tests.messages import texts
-from tests.stored import complete_document, store
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.documents import complete_document
+from tests.support.messages import texts
+from tests.support.server import store
 
 pytestmark = pytest.mark.server_side
 

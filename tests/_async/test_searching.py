@@ -20,16 +20,16 @@ from elasticsearch_chat_history import (
     SearchHit,
 )
 from elasticsearch_chat_history._documents.clock import CLOCK
-from tests.embedding import MeaningEmbeddings
-from tests.messages import texts
-from tests.stored import (
+from tests.support.client_requests import recorded
+from tests.support.documents import (
     UPSTREAM_MAPPINGS,
     complete_document,
     own_document,
-    store,
     upstream_document,
 )
-from tests.transport import recorded
+from tests.support.embedding_models import MeaningEmbeddings
+from tests.support.messages import texts
+from tests.support.server import store
 
 pytestmark = pytest.mark.server_side
 

@@ -11,9 +11,9 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     ChatHistoryError,
 )
-from tests.messages import numbered, texts
-from tests.stored import sources
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.messages import numbered, texts
+from tests.support.server import sources
 
 
 async def test_its_histories_are_those_of_the_index(

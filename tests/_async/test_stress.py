@@ -14,9 +14,10 @@ from elasticsearch_chat_history import (
     MessagesNotStoredError,
 )
 from elasticsearch_chat_history._requests.state import transport_state
-from tests.crew import AsyncCrew
-from tests.ledger import Ledger
-from tests.storm import Storm, async_let_loose, async_returned
+from tests.support._async.interrupted_requests import interrupt_requests
+from tests.support.concurrency import AsyncRunning
+from tests.support.interruptions import Interruptions, async_returned
+from tests.support.write_log import WriteLog
 
 SECONDS = float(os.environ.get("STRESS_SECONDS", "6"))
 WRITERS = 24
@@ -29,12 +30,12 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(SECONDS + 300)]
 
 
 async def test_callers_who_leave_at_random_moments_harm_nobody(
-    ledger: Ledger,
+    write_log: WriteLog,
     index: str,
     client_arguments: dict[str, Any],
     admin: Elasticsearch,
 ) -> None:
-    storm = Storm(random.Random(os.environ.get("STRESS_SEED")))
+    interruptions = Interruptions(random.Random(os.environ.get("STRESS_SEED")))
     async with AsyncElasticsearch(**client_arguments) as client:
         histories = [
             AsyncElasticsearchChatMessageHistory(
@@ -48,27 +49,27 @@ async def test_callers_who_leave_at_random_moments_harm_nobody(
         ]
         await histories[0].create_if_missing()
         admin.indices.put_settings(index=index, settings={"index.refresh_interval": "50ms"})
-        async_let_loose(storm, client)
+        interrupt_requests(interruptions, client)
         deadline = time.monotonic() + SECONDS
 
         async def write(writer: int) -> None:
             # Of a busy machine, few requests come in so many seconds.
-            while time.monotonic() < deadline or storm.hits <= SECONDS:
-                messages = ledger.begin(f"w{writer}", storm.chance.choice(SIZES))
+            while time.monotonic() < deadline or interruptions.hits <= SECONDS:
+                messages = write_log.begin(f"w{writer}", interruptions.chance.choice(SIZES))
                 try:
                     done = await async_returned(
-                        storm, partial(histories[writer].aadd_messages, messages)
+                        interruptions, partial(histories[writer].aadd_messages, messages)
                     )
                 except MessagesNotStoredError:
                     continue
                 if done:
-                    ledger.acknowledge(messages)
+                    write_log.acknowledge(messages)
 
-        async with AsyncCrew(SECONDS + 120) as crew:
+        async with AsyncRunning[None](seconds=SECONDS + 120) as running:
             for writer in range(WRITERS):
-                crew.start(partial(write, writer))
-        storm.over = True
-        assert storm.hits > SECONDS
+                running.start(partial(write, writer))
+        interruptions.over = True
+        assert interruptions.hits > SECONDS
 
         # Nobody is left who leads or waits, so that the next caller leads at once.
         for queue in transport_state(client)._queues.values():
@@ -76,15 +77,15 @@ async def test_callers_who_leave_at_random_moments_harm_nobody(
             assert not queue._waiting
 
         async def write_calmly(writer: int) -> None:
-            messages = ledger.begin(f"w{writer}")
+            messages = write_log.begin(f"w{writer}")
             await histories[writer].aadd_messages(messages)
-            ledger.acknowledge(messages)
+            write_log.acknowledge(messages)
 
-        async with AsyncCrew() as crew:
+        async with AsyncRunning[None]() as running:
             for writer in range(WRITERS):
-                crew.start(partial(write_calmly, writer))
+                running.start(partial(write_calmly, writer))
         await client.indices.refresh(index=index)
         found = [
             message for each in histories[:SESSIONS] for message in await each.aget_messages()
         ]
-    ledger.audit(found)
+    write_log.check(found)

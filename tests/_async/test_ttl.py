@@ -7,8 +7,9 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.messages import texts
-from tests.stored import count, own_document, store, upstream_document
+from tests.support.documents import own_document, upstream_document
+from tests.support.messages import texts
+from tests.support.server import count, store
 
 HOUR = 3600 * 1_000_000
 

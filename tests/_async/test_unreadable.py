@@ -10,8 +10,9 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     UnreadableMessageError,
 )
-from tests.messages import numbered, texts
-from tests.stored import own_document, store
+from tests.support.documents import own_document
+from tests.support.messages import numbered, texts
+from tests.support.server import store
 
 SECRET = "the text of the message"
 

@@ -12,11 +12,13 @@ from elasticsearch_chat_history import AsyncElasticsearchChatStore, MessagesNotS
 from elasticsearch_chat_history._async.index.embedding import vectors_of
 from elasticsearch_chat_history._documents.fields import PROPERTIES, VECTOR, VECTOR_PROPERTY
 from elasticsearch_chat_history._documents.vectors import EMBEDDED_AT_ONCE
-from tests.concurrency import AsyncRunning, async_until
-from tests.messages import numbered, texts
-from tests.models import AsyncHeldModel, Model, vector_of, vectors_for
-from tests.stored import OWN_MAPPINGS, UPSTREAM_MAPPINGS, mappings, vectors
-from tests.transport import recorded
+from tests.support._async.held_model import AsyncHeldModel
+from tests.support.client_requests import recorded
+from tests.support.concurrency import AsyncRunning, async_until
+from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS
+from tests.support.embedding_models import Model, vector_of, vectors_for
+from tests.support.messages import numbered, texts
+from tests.support.server import mappings, vectors
 
 SECRET = "the text of the message"
 CALL = {"name": "add", "args": {}, "id": "call-1", "type": "tool_call"}
@@ -273,7 +275,7 @@ async def test_others_are_stored_while_a_model_thinks(
     await store.session("t").aadd_messages(wordless)
     assert await store.session("t").aget_messages() == wordless
     assert await store.session("s").aget_messages() == []
-    model.open()
+    model.release()
     assert await thinking.results() == [None]
     assert vectors(admin, index, "s") == [vector_of("0")]
 
@@ -288,7 +290,7 @@ async def test_overlapping_adds_keep_the_order_of_the_calls_when_the_first_takes
     await async_until(lambda: len(model.calls) == 1)
     await history.aadd_messages(numbered(2, first=2))
     assert texts(await history.aget_messages()) == ["2", "3"]
-    model.open()
+    model.release()
     assert await first.results() == [None]
     assert texts(await history.aget_messages()) == ["0", "1", "2", "3"]
     assert vectors(admin, index, "s") == vectors_for(["0", "1", "2", "3"])

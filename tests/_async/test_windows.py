@@ -5,10 +5,11 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.concurrency import async_until
-from tests.messages import numbered, texts
-from tests.stored import BEFORE_EXPIRY, open_contexts, own_document, store
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.concurrency import async_until
+from tests.support.documents import own_document
+from tests.support.messages import numbered, texts
+from tests.support.server import BEFORE_EXPIRY, open_contexts, store
 
 
 def call(number: int) -> dict[str, object]:

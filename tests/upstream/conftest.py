@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.upstream.parties import Ours, Upstream, UpstreamProgram
+from tests.support.both_histories import Ours, Upstream, UpstreamProgram
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     ElasticsearchChatMessageHistory,
 )
-from tests.upstream.parties import Ours, Party, Upstream
+from tests.support.both_histories import History, Ours, Upstream
 
 PLAIN: list[BaseMessage] = [HumanMessage("Hello"), AIMessage("Hi!"), HumanMessage("Bye")]
 
@@ -94,7 +94,7 @@ def test_we_read_what_upstream_wrote_without_escapes(ours: Ours, theirs: Upstrea
 
 def test_writers_alternate_in_one_session(ours: Ours, theirs: Upstream) -> None:
     written: list[BaseMessage] = []
-    parties: list[Party] = [ours, theirs]
+    parties: list[History] = [ours, theirs]
     for turn in range(6):
         messages = [HumanMessage(f"question {turn}"), AIMessage(f"answer {turn}")]
         parties[turn % 2].add("s", messages)

@@ -8,14 +8,14 @@ import pytest
 from elasticsearch import Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from tests.upstream.parties import Ours, Upstream, UpstreamProgram
+from tests.support.both_histories import Ours, Upstream, UpstreamProgram
 
 COUNT = 1000
 HALF = COUNT // 2
 PER_MILLISECOND = 7
 MILLISECONDS_OF_HALF = -(-HALF // PER_MILLISECOND)
 BEGIN = 1_700_000_000_000
-SESSION = "crowded"
+SESSION = "one-millisecond"
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +27,14 @@ def written() -> list[BaseMessage]:
 
 
 @pytest.fixture(scope="module")
-def crowded_index(
+def written_index(
     program: UpstreamProgram,
     address: dict[str, Any],
     client_arguments: dict[str, Any],
     written: list[BaseMessage],
 ) -> Iterator[str]:
     """An index with a session that upstream's classes have written, one half each."""
-    index = f"test-crowded-{uuid.uuid4().hex}"
+    index = f"test-milliseconds-{uuid.uuid4().hex}"
     with Elasticsearch(**client_arguments) as client:
         for kind, half, first_millisecond in (
             ("sync", written[:HALF], BEGIN),
@@ -51,15 +51,15 @@ def crowded_index(
 
 
 @pytest.fixture(params=["sync", "async"])
-def reader(request: pytest.FixtureRequest, crowded_index: str, address: dict[str, Any]) -> Ours:
-    return Ours(request.param, {"index": crowded_index, **address})
+def reader(request: pytest.FixtureRequest, written_index: str, address: dict[str, Any]) -> Ours:
+    return Ours(request.param, {"index": written_index, **address})
 
 
-def test_the_session_is_as_crowded_as_it_should_be(
-    crowded_index: str, client: Elasticsearch
+def test_several_messages_share_each_millisecond(
+    written_index: str, client: Elasticsearch
 ) -> None:
     times = {"cardinality": {"field": "created_at", "precision_threshold": COUNT}}
-    found = client.search(index=crowded_index, size=0, aggs={"times": times})
+    found = client.search(index=written_index, size=0, aggs={"times": times})
     assert found["hits"]["total"]["value"] == COUNT
     assert found["aggregations"]["times"]["value"] == 2 * MILLISECONDS_OF_HALF
 

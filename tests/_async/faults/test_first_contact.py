@@ -15,8 +15,8 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
-from tests.odd_servers import babbling_port, closed_port, silent_port
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.wrong_ports import closed_port, not_http_port, silent_port
 
 # Nothing about speed: a call that has not come back by then is taken to hang.
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(90)]
@@ -41,7 +41,7 @@ async def refuses(
         assert line in said[0].getMessage()
 
 
-@pytest.mark.parametrize("port", [closed_port, babbling_port])
+@pytest.mark.parametrize("port", [closed_port, not_http_port])
 async def test_an_address_without_elasticsearch_is_a_connection_error(
     port: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

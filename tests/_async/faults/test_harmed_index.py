@@ -10,11 +10,10 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     MessagesNotStoredError,
 )
-from tests._async.faults.load import AsyncLoad
-from tests.concurrency import async_until
-from tests.crew import HANG_SECONDS, async_aside
-from tests.ledger import Ledger
-from tests.transport import recorded
+from tests.support._async.steady_writers import AsyncSteadyWriters
+from tests.support.client_requests import recorded
+from tests.support.concurrency import HANG_SECONDS, async_until, async_without_blocking
+from tests.support.write_log import WriteLog
 
 pytestmark = pytest.mark.faults
 
@@ -23,15 +22,15 @@ DELETIONS = 4
 
 
 async def test_writers_wait_while_a_full_disk_blocks_the_index(
-    ledger: Ledger,
+    write_log: WriteLog,
     administrator: Elasticsearch,
     login: dict[str, Any],
     fresh_index: str,
 ) -> None:
     async with AsyncElasticsearch(**login) as client:
-        load = AsyncLoad(ledger, fresh_index, client)
-        async with load:
-            await load.progress()
+        writers = AsyncSteadyWriters(write_log, fresh_index, client)
+        async with writers:
+            await writers.progress()
             administrator.indices.put_settings(index=fresh_index, settings={BLOCK: True})
             with pytest.raises(ApiError, match="cluster_block_exception") as refused:
                 administrator.index(index=fresh_index, document={})
@@ -39,8 +38,8 @@ async def test_writers_wait_while_a_full_disk_blocks_the_index(
             requests = recorded(client)
             await async_until(lambda: len(requests) >= 4, HANG_SECONDS)
             administrator.indices.put_settings(index=fresh_index, settings={BLOCK: None})
-            await load.progress()
-        ledger.audit(await load.found())
+            await writers.progress()
+        write_log.check(await writers.found())
 
 
 async def test_a_closed_index_is_told_at_once_and_works_again_when_opened(
@@ -81,7 +80,7 @@ async def test_a_closed_index_that_is_met_first_is_told_at_once(
 
 
 async def test_writers_make_a_deleted_index_anew_and_never_with_guessed_fields(
-    ledger: Ledger,
+    write_log: WriteLog,
     administrator: Elasticsearch,
     login: dict[str, Any],
     fresh_index: str,
@@ -91,14 +90,16 @@ async def test_writers_make_a_deleted_index_anew_and_never_with_guessed_fields(
         AsyncElasticsearch(**login) as second,
     ):
         # Deletions in quick succession use up retries of the same call.
-        load = AsyncLoad(ledger, fresh_index, first, second, max_retries=15)
-        async with load:
+        writers = AsyncSteadyWriters(write_log, fresh_index, first, second, max_retries=15)
+        async with writers:
             for _ in range(DELETIONS):
-                await load.progress(1)
-                await async_aside(lambda: administrator.indices.delete(index=fresh_index))
-                last_deletion = ledger.mark()
-            await load.progress()
-        ledger.audit(await load.found(), since=last_deletion)
+                await writers.progress(1)
+                await async_without_blocking(
+                    lambda: administrator.indices.delete(index=fresh_index)
+                )
+                last_deletion = write_log.begun()
+            await writers.progress()
+        write_log.check(await writers.found(), since=last_deletion)
     mapping = administrator.indices.get_mapping(index=fresh_index)[fresh_index]["mappings"]
     assert mapping["properties"]["session_id"] == {"type": "keyword"}
     assert mapping["properties"]["seq"] == {"type": "long"}

@@ -1,4 +1,4 @@
-"""Nodes killed under load."""
+"""Nodes killed under writers."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
-from tests._async.faults.load import AsyncLoad
-from tests.crew import async_aside
-from tests.ledger import Ledger
+from tests.support._async.steady_writers import AsyncSteadyWriters
+from tests.support.concurrency import async_without_blocking
+from tests.support.write_log import WriteLog
 
 pytestmark = pytest.mark.faults
 
@@ -18,7 +18,7 @@ PATIENT = {"max_retries": 30}
 
 
 async def test_writers_go_on_when_a_killed_node_is_started_again(
-    ledger: Ledger,
+    write_log: WriteLog,
     lone_node: LocalElasticsearch,
     administrator: Elasticsearch,
     login: dict[str, Any],
@@ -30,17 +30,17 @@ async def test_writers_go_on_when_a_killed_node_is_started_again(
         AsyncElasticsearch(**login) as by_password,
         AsyncElasticsearch(lone_node.url, api_key=key) as by_key,
     ):
-        load = AsyncLoad(ledger, fresh_index, by_password, by_key, **PATIENT)
-        async with load:
-            await load.progress()
+        writers = AsyncSteadyWriters(write_log, fresh_index, by_password, by_key, **PATIENT)
+        async with writers:
+            await writers.progress()
             node.kill()
-            await async_aside(node.start)
-            await load.progress()
-        ledger.audit(await load.found())
+            await async_without_blocking(node.start)
+            await writers.progress()
+        write_log.check(await writers.found())
 
 
 async def test_callers_see_no_error_when_the_node_with_the_primary_is_killed(
-    ledger: Ledger, cluster: LocalElasticsearch, fresh_index: str
+    write_log: WriteLog, cluster: LocalElasticsearch, fresh_index: str
 ) -> None:
     async with AsyncElasticsearch(cluster.urls) as client:
         history = AsyncElasticsearchChatMessageHistory(fresh_index, "s0", client=client)
@@ -52,11 +52,11 @@ async def test_callers_see_no_error_when_the_node_with_the_primary_is_killed(
         holder = next(shard["node"] for shard in shards if shard["prirep"] == "p")
         node = next(node for node in cluster.nodes if node.name == holder)
         try:
-            load = AsyncLoad(ledger, fresh_index, client)
-            async with load:
-                await load.progress()
+            writers = AsyncSteadyWriters(write_log, fresh_index, client)
+            async with writers:
+                await writers.progress()
                 node.kill()
-                await load.progress()
-            ledger.audit(await load.found())
+                await writers.progress()
+            write_log.check(await writers.found())
         finally:
-            await async_aside(node.start)
+            await async_without_blocking(node.start)

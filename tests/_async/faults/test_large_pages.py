@@ -9,11 +9,11 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
-from tests.concurrency import async_until
-from tests.messages import numbered, texts
-from tests.stored import BEFORE_EXPIRY, cluster_setting, open_contexts
-from tests.tcp_proxy import Fault, TcpProxy, nothing_fails
-from tests.transport import Request, recorded, set_timeout
+from tests.support.client_requests import Request, recorded, set_timeout
+from tests.support.concurrency import async_until
+from tests.support.messages import numbered, texts
+from tests.support.server import BEFORE_EXPIRY, cluster_setting, open_contexts
+from tests.support.tcp_proxy import Fault, TcpProxy, nothing_fails
 
 pytestmark = pytest.mark.faults
 

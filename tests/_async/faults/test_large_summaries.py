@@ -8,7 +8,7 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from elasticsearch_chat_history._requests.state import transport_state
-from tests.stored import cluster_setting
+from tests.support.server import cluster_setting
 
 pytestmark = pytest.mark.faults
 

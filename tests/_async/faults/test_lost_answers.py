@@ -8,12 +8,11 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
-from tests._async.faults.load import AsyncLoad
-from tests.concurrency import async_until
-from tests.crew import HANG_SECONDS
-from tests.ledger import Ledger
-from tests.tcp_proxy import Fault, TcpProxy, bursts, nothing_fails
-from tests.transport import set_timeout
+from tests.support._async.steady_writers import AsyncSteadyWriters
+from tests.support.client_requests import set_timeout
+from tests.support.concurrency import HANG_SECONDS, async_until
+from tests.support.tcp_proxy import Fault, TcpProxy, bursts, nothing_fails
+from tests.support.write_log import WriteLog
 
 pytestmark = pytest.mark.faults
 
@@ -37,7 +36,7 @@ def through(proxy: TcpProxy, login: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("fault", BURSTS)
 async def test_what_is_acknowledged_over_a_bad_connection_is_there_once(
     fault: Fault,
-    ledger: Ledger,
+    write_log: WriteLog,
     lone_node: LocalElasticsearch,
     login: dict[str, Any],
     fresh_index: str,
@@ -50,16 +49,16 @@ async def test_what_is_acknowledged_over_a_bad_connection_is_there_once(
                 client,
                 lambda: LONG_TIMEOUT if proxy.coming_fault is Fault.NONE else SHORT_TIMEOUT,
             )
-            load = AsyncLoad(ledger, fresh_index, client, max_retries=15)
-            async with load:
-                await load.progress(1)
+            writers = AsyncSteadyWriters(write_log, fresh_index, client, max_retries=15)
+            async with writers:
+                await writers.progress(1)
                 proxy.follow(bursts(fault, length, period))
-                await load.progress(1)
+                await writers.progress(1)
                 await async_until(lambda: proxy.faults[fault] >= 2 * length, HANG_SECONDS)
             # Reads are tried again likewise: the first requests of this plan fail.
             proxy.follow(bursts(fault, length, period))
             faults_of_writing = proxy.faults[fault]
-            ledger.audit(await load.found())
+            write_log.check(await writers.found())
             assert proxy.faults[fault] > faults_of_writing
 
 

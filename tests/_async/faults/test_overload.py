@@ -11,9 +11,10 @@ from elasticsearch_chat_history import (
     MessagesNotStoredError,
 )
 from local_elasticsearch import LocalElasticsearch
-from tests.concurrency import AsyncRunning, async_together, async_until
-from tests.gate import AsyncGate
-from tests.ledger import Ledger
+from tests.support._async.held_requests import AsyncHeldRequests
+from tests.support.concurrency import AsyncRunning, async_together, async_until
+from tests.support.flush_queue import waiting_callers
+from tests.support.write_log import WriteLog
 
 pytestmark = pytest.mark.faults
 
@@ -23,12 +24,12 @@ TURNS = 2
 
 
 async def test_all_arrives_at_a_node_that_refuses_most_requests(
-    ledger: Ledger, pressed_node: LocalElasticsearch, fresh_index: str
+    write_log: WriteLog, small_node: LocalElasticsearch, fresh_index: str
 ) -> None:
-    refused_before = refusals(pressed_node)
+    refused_before = refusals(small_node)
     async with (
-        AsyncElasticsearch(pressed_node.url) as first,
-        AsyncElasticsearch(pressed_node.url) as second,
+        AsyncElasticsearch(small_node.url) as first,
+        AsyncElasticsearch(small_node.url) as second,
     ):
         histories = {
             f"w{number}": AsyncElasticsearchChatMessageHistory(
@@ -43,35 +44,32 @@ async def test_all_arrives_at_a_node_that_refuses_most_requests(
 
         async def write(writer: str) -> None:
             for _ in range(TURNS):
-                turn = ledger.begin(writer)
+                turn = write_log.begin(writer)
                 await histories[writer].aadd_messages(turn)
-                ledger.acknowledge(turn)
+                write_log.acknowledge(turn)
 
         leaders, followers = [*histories][:2], [*histories][2:]
-        with AsyncGate(first) as first_gate, AsyncGate(second) as second_gate:
+        with AsyncHeldRequests(first) as first_held, AsyncHeldRequests(second) as second_held:
             leading = AsyncRunning(*(partial(write, writer) for writer in leaders))
-            await async_until(lambda: len(first_gate.held) == len(second_gate.held) == 1)
+            await async_until(lambda: len(first_held.requests) == len(second_held.requests) == 1)
             following = AsyncRunning(*(partial(write, writer) for writer in followers))
             # What waits then goes out together, and is more than the node takes.
-            await async_until(lambda: waiting(histories, leaders) == len(followers))
+            await async_until(
+                lambda: sum(waiting_callers(histories[one]) for one in leaders) == len(followers)
+            )
         assert await leading.results() == [None] * len(leaders)
         assert await following.results() == [None] * len(followers)
         sessions = {history.session_id: history for history in histories.values()}
         found = [message for s in sessions.values() for message in await s.aget_messages()]
-    ledger.audit(found)
+    write_log.check(found)
     assert len(found) == WRITERS * TURNS
-    assert refusals(pressed_node) > refused_before
-
-
-def waiting(histories: dict[str, AsyncElasticsearchChatMessageHistory], leaders: list[str]) -> int:
-    """Return how many writers wait for the next request of these."""
-    return sum(len(histories[writer]._writer._queue._waiting) for writer in leaders)
+    assert refusals(small_node) > refused_before
 
 
 async def test_what_never_fits_is_told_with_its_reason_and_takes_nobody_along(
-    pressed_node: LocalElasticsearch, fresh_index: str
+    small_node: LocalElasticsearch, fresh_index: str
 ) -> None:
-    async with AsyncElasticsearch(pressed_node.url) as client:
+    async with AsyncElasticsearch(small_node.url) as client:
         history = AsyncElasticsearchChatMessageHistory(
             fresh_index, "s", client=client, max_retries=3
         )

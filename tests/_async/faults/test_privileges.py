@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
-from tests.harmed_nodes import PASSWORD
+from tests.support.own_nodes import PASSWORD
 
 pytestmark = pytest.mark.faults
 

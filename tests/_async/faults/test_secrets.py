@@ -13,9 +13,9 @@ from elasticsearch_chat_history import (
     ChatHistoryError,
 )
 from local_elasticsearch import LocalElasticsearch
-from tests.odd_servers import closed_port
-from tests.telltale import Telltale
-from tests.transport import recorded
+from tests.support.client_requests import recorded
+from tests.support.visible_output import VisibleOutput
+from tests.support.wrong_ports import closed_port
 
 pytestmark = pytest.mark.faults
 
@@ -51,7 +51,7 @@ def secrets(key: dict[str, str]) -> list[str]:
     return [*plain, *(quote(text, safe="") for text in plain), *encoded]
 
 
-async def use(history: AsyncElasticsearchChatMessageHistory, telltale: Telltale) -> int:
+async def use(history: AsyncElasticsearchChatMessageHistory, visible_output: VisibleOutput) -> int:
     """Note all that using a history tells; return how many of its calls failed."""
     requests = recorded(history.client)
     failed = 0
@@ -65,10 +65,10 @@ async def use(history: AsyncElasticsearchChatMessageHistory, telltale: Telltale)
         try:
             await call()
         except FAILURES as error:
-            telltale.note(error)
+            visible_output.note(error)
             failed += 1
-    telltale.note(repr(history), history.client, history.client.transport.node_pool.all())
-    telltale.note(*(request.target for request in requests))
+    visible_output.note(repr(history), history.client, history.client.transport.node_pool.all())
+    visible_output.note(*(request.target for request in requests))
     return failed
 
 
@@ -97,17 +97,17 @@ async def test_no_credential_is_told_when_all_goes_well(
     lone_node: LocalElasticsearch,
     key: dict[str, str],
     secrets: list[str],
-    telltale: Telltale,
+    visible_output: VisibleOutput,
     fresh_index: str,
 ) -> None:
     for way in ways(lone_node.url, PASSWORD, key["encoded"]):
         async with AsyncElasticsearchChatMessageHistory(fresh_index, "s", **way) as history:
-            assert await use(history, telltale) == 0
+            assert await use(history, visible_output) == 0
     for arguments in client_ways(lone_node.url, PASSWORD, key):
         async with AsyncElasticsearch(**arguments) as client:
             history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
-            assert await use(history, telltale) == 0
-    told = telltale.told()
+            assert await use(history, visible_output) == 0
+    told = visible_output.text()
     assert f"/{fresh_index}/_bulk" in told  # so that what follows shows something
     assert [secret for secret in secrets if secret in told] == []
 
@@ -116,30 +116,30 @@ async def test_no_credential_is_told_when_it_is_refused(
     lone_node: LocalElasticsearch,
     ended_key: dict[str, str],
     secrets: list[str],
-    telltale: Telltale,
+    visible_output: VisibleOutput,
     fresh_index: str,
 ) -> None:
     for way in ways(lone_node.url, WRONG, ended_key["encoded"]):
         async with AsyncElasticsearchChatMessageHistory(fresh_index, "s", **way) as history:
-            assert await use(history, telltale) == 4
-    told = telltale.told()
+            assert await use(history, visible_output) == 4
+    told = visible_output.text()
     assert "security_exception" in told
     ends = [ended_key["api_key"], ended_key["encoded"].rstrip("=")]
     assert [secret for secret in [*secrets, *ends] if secret in told] == []
 
 
 async def test_no_credential_or_text_is_told_when_nobody_answers(
-    key: dict[str, str], secrets: list[str], telltale: Telltale, fresh_index: str
+    key: dict[str, str], secrets: list[str], visible_output: VisibleOutput, fresh_index: str
 ) -> None:
     with closed_port() as url:
         for way in ways(url, PASSWORD, key["encoded"]):
             arguments = {**way, "max_retries": 0}
             async with AsyncElasticsearchChatMessageHistory(fresh_index, "s", **arguments) as lost:
-                assert await use(lost, telltale) == 4
-    told = telltale.told()
+                assert await use(lost, visible_output) == 4
+    told = visible_output.text()
     assert "Error connecting to Elasticsearch" in told
     assert [secret for secret in secrets if secret in told] == []
-    assert TEXT not in telltale.told(wire_log=False)
+    assert TEXT not in visible_output.text(wire_log=False)
 
 
 @pytest.mark.parametrize("harm", ["closed", "blocked", "conflicting"])
@@ -147,7 +147,7 @@ async def test_no_text_is_told_when_it_cannot_be_written(
     harm: str,
     login: dict[str, Any],
     administrator: Elasticsearch,
-    telltale: Telltale,
+    visible_output: VisibleOutput,
     fresh_index: str,
 ) -> None:
     properties = {"history": {"type": "long"}} if harm == "conflicting" else {}
@@ -162,8 +162,8 @@ async def test_no_text_is_told_when_it_cannot_be_written(
         if harm == "blocked":
             settings = {"index.blocks.read_only_allow_delete": True}
             administrator.indices.put_settings(index=fresh_index, settings=settings)
-        assert await use(history, telltale) > 0
-    told = telltale.told(wire_log=False)
+        assert await use(history, visible_output) > 0
+    told = visible_output.text(wire_log=False)
     assert "MessagesNotStoredError" in told
     assert TEXT not in told
 

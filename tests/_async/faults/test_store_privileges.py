@@ -8,9 +8,10 @@ from elasticsearch import AuthorizationException, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, ChatHistoryError
 from local_elasticsearch import LocalElasticsearch
-from tests.harmed_nodes import PASSWORD
-from tests.messages import numbered, texts
-from tests.stored import UPSTREAM_MAPPINGS, store, upstream_document
+from tests.support.documents import UPSTREAM_MAPPINGS, upstream_document
+from tests.support.messages import numbered, texts
+from tests.support.own_nodes import PASSWORD
+from tests.support.server import store
 
 pytestmark = pytest.mark.faults
 

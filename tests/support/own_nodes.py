@@ -37,7 +37,7 @@ def administrator(login: dict[str, Any]) -> Iterator[Elasticsearch]:
 
 
 @pytest.fixture(scope="session")
-def pressed_node() -> Iterator[LocalElasticsearch]:
+def small_node() -> Iterator[LocalElasticsearch]:
     """One node that takes hardly anything at once."""
     with LocalElasticsearch(settings={"indexing_pressure.memory.limit": PRESSURE_LIMIT}) as server:
         yield server

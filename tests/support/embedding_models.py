@@ -1,9 +1,47 @@
-"""A model of meaning that tests understand: words that mean the same share a dimension."""
+"""Embedding models that do what a test needs."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
+
+DIMENSIONS = 3
+
+
+def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
+    """Return a vector that is the same for the same text, and exact in 32 bits."""
+    return [float(len(text))] + [float(ord(text[-1]) % 7 + 1)] * (dimensions - 1)
+
+
+def vectors_for(texts: list[str], dimensions: int = DIMENSIONS) -> list[list[float]]:
+    """Return the vector of each text."""
+    return [vector_of(text, dimensions) for text in texts]
+
+
+class Model(Embeddings):
+    """Answers what a function returns, and remembers what it was asked, and how."""
+
+    def __init__(self, answer: Callable[[list[str]], Any] = vectors_for) -> None:
+        self.calls: list[tuple[str, list[str]]] = []
+        self._answer = answer
+
+    @property
+    def asked(self) -> list[list[str]]:
+        """The texts of each call."""
+        return [texts for _, texts in self.calls]
+
+    def embed_documents(self, texts: list[str]) -> Any:
+        self.calls.append(("embed_documents", texts))
+        return self._answer(texts)
+
+    async def aembed_documents(self, texts: list[str]) -> Any:
+        self.calls.append(("aembed_documents", texts))
+        return self._answer(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        return vector_of(text)
+
 
 # One dimension for each line, and one more that keeps a text without them from having no vector.
 MEANINGS = [
@@ -16,7 +54,7 @@ MEANINGS = [
 
 
 class MeaningEmbeddings(Embeddings):
-    """Counts in a text the words of each meaning.
+    """Counts in a text the words of each meaning: those that mean the same share a dimension.
 
     Args:
         extra_dimensions: How many more dimensions vectors have, which are always 0.

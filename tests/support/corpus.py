@@ -13,7 +13,7 @@ from elasticsearch.helpers import bulk
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import ElasticsearchChatStore
-from tests.stored import complete_document
+from tests.support.documents import complete_document
 
 # In microseconds; each message is a second later than the one before.
 FIRST_SEQ = 1_700_000_000_000_000

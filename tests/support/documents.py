@@ -1,14 +1,37 @@
-"""Many sessions as documents, and what a list of them must say."""
+"""Documents as upstream and we store them, and what a list of their sessions says."""
 
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, message_to_dict
 
 from elasticsearch_chat_history import SessionSummary
-from tests.stored import own_document, upstream_document
+
+# The mapping that langchain-elasticsearch makes.
+UPSTREAM_MAPPINGS: dict[str, Any] = {
+    "properties": {
+        "session_id": {"type": "keyword"},
+        "created_at": {"type": "date"},
+        "history": {"type": "text"},
+    }
+}
+OWN_MAPPINGS: dict[str, Any] = {
+    "properties": {
+        "session_id": {"type": "keyword"},
+        "created_at": {"type": "date"},
+        "history": {"type": "text", "index": False},
+        "seq": {"type": "long"},
+        "content": {"type": "text"},
+        "type": {"type": "keyword"},
+        "metadata": {"type": "flattened"},
+    }
+}
+# That of an index that cannot take all our fields: of ours, only upstream's three are stored.
+CONFLICTING_MAPPINGS: dict[str, Any] = {
+    "properties": {**UPSTREAM_MAPPINGS["properties"], "type": {"type": "long"}}
+}
 
 BEGIN = 1_700_000_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -18,7 +41,27 @@ Document = dict[str, Any]
 Row = tuple[str, int, datetime, datetime, str, dict[str, Any]]
 
 
-def crowd() -> list[Document]:
+def upstream_document(session_id: str, created_at: int, message: BaseMessage) -> dict[str, Any]:
+    """Return a message as langchain-elasticsearch stores it."""
+    return {
+        "session_id": session_id,
+        "created_at": created_at,
+        "history": json.dumps(message_to_dict(message)),
+    }
+
+
+def own_document(session_id: str, seq: int, message: BaseMessage) -> dict[str, Any]:
+    """Return a message as our classes store it."""
+    return {**upstream_document(session_id, seq // 1000, message), "seq": seq, "type": "human"}
+
+
+def complete_document(session_id: str, seq: int, message: BaseMessage) -> dict[str, Any]:
+    """Return a message as our classes store it, with all that a search looks at."""
+    found = {"content": message.text, "type": message.type}
+    return {**own_document(session_id, seq, message), **found}
+
+
+def documents_of_many_sessions() -> list[Document]:
     """Return the messages of some twenty sessions, many of which end in the same millisecond."""
     documents: list[Document] = []
     for number, session_id in enumerate([*ODD_IDS, *(f"a-{one}" for one in range(8))]):
@@ -40,7 +83,7 @@ def crowd() -> list[Document]:
     return documents
 
 
-def expected(documents: Iterable[Document], order: str) -> list[Row]:
+def expected_rows(documents: Iterable[Document], order: str) -> list[Row]:
     """Return what a list of the sessions of these documents must say, in its order."""
     sessions: dict[str, list[Document]] = {}
     for document in documents:
@@ -65,8 +108,8 @@ def expected(documents: Iterable[Document], order: str) -> list[Row]:
     return rows
 
 
-def told(summaries: Sequence[SessionSummary]) -> list[Row]:
-    """Return what summaries say, as `expected` does."""
+def rows_of(summaries: Sequence[SessionSummary]) -> list[Row]:
+    """Return what summaries say, as `expected_rows` does."""
     return [
         (
             one.session_id,

@@ -16,7 +16,7 @@ from elasticsearch_chat_history._documents.fields import (
     write_guard,
 )
 from elasticsearch_chat_history._requests.failures import index_is_unprepared
-from tests.stored import OWN_MAPPINGS
+from tests.support.documents import OWN_MAPPINGS
 
 
 def fields(**types: str | None) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-from tests.tcp_proxy import JOIN_SECONDS, LOOPBACK
+from tests.support.tcp_proxy import JOIN_SECONDS, LOOPBACK
 
 
 @contextlib.contextmanager
@@ -20,7 +20,7 @@ def closed_port() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def babbling_port() -> Iterator[str]:
+def not_http_port() -> Iterator[str]:
     """Give an address that answers everything with something that is not HTTP."""
     with _serving(
         lambda connection: connection.sendall(b"\x15\x03\x03\x00\x02\x02\x16 what?\n")

@@ -1,4 +1,4 @@
-"""Everything that a run tells: log lines, errors, descriptions of objects, addresses."""
+"""Everything that a run shows: log lines, errors, descriptions of objects, addresses."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 import pytest
 
-NOISY = ("", "aiohttp", "asyncio", "elastic_transport", "elasticsearch", "urllib3")
+LOGGERS = ("", "aiohttp", "asyncio", "elastic_transport", "elasticsearch", "urllib3")
 WIRE_LOG = "elastic_transport.node"
 
 
-class Telltale:
-    """Collects what is told, at the most talkative level of every logger."""
+class VisibleOutput:
+    """Collects what is shown, with every logger at its lowest level."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self._caplog = caplog
-        self._told: list[str] = []
-        for name in NOISY:
+        self._noted: list[str] = []
+        for name in LOGGERS:
             caplog.set_level(logging.DEBUG, logger=name)
 
     def note(self, *things: Any) -> None:
         """Note how objects describe themselves; of errors also their traceback and fields."""
         for thing in things:
-            self._told += [str(thing), repr(thing)]
+            self._noted += [str(thing), repr(thing)]
             if isinstance(thing, BaseException):
-                self._told += [*traceback.format_exception(thing), repr(vars(thing))]
+                self._noted += [*traceback.format_exception(thing), repr(vars(thing))]
 
-    def told(self, *, wire_log: bool = True) -> str:
+    def text(self, *, wire_log: bool = True) -> str:
         """Return all that was noted or logged so far.
 
         Args:
@@ -40,9 +40,9 @@ class Telltale:
             for record in self._caplog.records
             if wire_log or record.name != WIRE_LOG
         ]
-        return "\n".join([*self._told, *records])
+        return "\n".join([*self._noted, *records])
 
 
 @pytest.fixture
-def telltale(caplog: pytest.LogCaptureFixture) -> Telltale:
-    return Telltale(caplog)
+def visible_output(caplog: pytest.LogCaptureFixture) -> VisibleOutput:
+    return VisibleOutput(caplog)

@@ -13,7 +13,7 @@ from typing import Any
 from elasticsearch_chat_history._requests import connection, state
 
 
-def census(client: Any) -> Counter[str]:
+def resources_in_use(client: Any) -> Counter[str]:
     """Count our objects, what they may leave with a client, and threads, tasks and files."""
     gc.collect()
     counts = Counter(

@@ -1,55 +1,13 @@
 """What tests do to the server past the classes that they test."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from elasticsearch import Elasticsearch
-from langchain_core.messages import BaseMessage, message_to_dict
-
-# The mapping that langchain-elasticsearch makes.
-UPSTREAM_MAPPINGS: dict[str, Any] = {
-    "properties": {
-        "session_id": {"type": "keyword"},
-        "created_at": {"type": "date"},
-        "history": {"type": "text"},
-    }
-}
-OWN_MAPPINGS: dict[str, Any] = {
-    "properties": {
-        "session_id": {"type": "keyword"},
-        "created_at": {"type": "date"},
-        "history": {"type": "text", "index": False},
-        "seq": {"type": "long"},
-        "content": {"type": "text"},
-        "type": {"type": "keyword"},
-        "metadata": {"type": "flattened"},
-    }
-}
 
 # Seconds in which a point in time is closed by somebody; by itself it goes after a minute.
 BEFORE_EXPIRY = 45.0
-
-
-def upstream_document(session_id: str, created_at: int, message: BaseMessage) -> dict[str, Any]:
-    """Return a message as langchain-elasticsearch stores it."""
-    return {
-        "session_id": session_id,
-        "created_at": created_at,
-        "history": json.dumps(message_to_dict(message)),
-    }
-
-
-def own_document(session_id: str, seq: int, message: BaseMessage) -> dict[str, Any]:
-    """Return a message as our classes store it."""
-    return {**upstream_document(session_id, seq // 1000, message), "seq": seq, "type": "human"}
-
-
-def complete_document(session_id: str, seq: int, message: BaseMessage) -> dict[str, Any]:
-    """Return a message as our classes store it, with all that a search looks at."""
-    found = {"content": message.text, "type": message.type}
-    return {**own_document(session_id, seq, message), **found}
 
 
 def store(admin: Elasticsearch, index: str, documents: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -18,8 +18,8 @@ from elasticsearch_chat_history import (
 PROGRAM = Path(__file__).with_name("upstream_program.py")
 
 
-class Party(Protocol):
-    """Whoever reads and writes sessions."""
+class History(Protocol):
+    """What reads and writes sessions."""
 
     def add(self, session_id: str, messages: Sequence[BaseMessage]) -> None: ...
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 from elasticsearch import (
     ApiError,
     BadRequestError,
@@ -25,20 +24,7 @@ from elasticsearch_chat_history._requests.failures import (
     is_missing_index,
     is_refused_answer,
 )
-
-
-def refusal(
-    kind: str, status: int = 400, *, cause: str | None = None, of_class: type[ApiError] = ApiError
-) -> ApiError:
-    meta = ApiResponseMeta(
-        status=status,
-        http_version="1.1",
-        headers=HttpHeaders(),
-        duration=0.0,
-        node=NodeConfig("http", "localhost", 9200),
-    )
-    error: dict[str, Any] = {"type": kind, "root_cause": [{"type": cause or kind}]}
-    return of_class(kind, meta, {"error": error, "status": status})
+from tests.support.api_errors import refusal
 
 
 def test_a_session_is_found_by_its_exact_id() -> None:

@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 HEADING = "messages under faults"
 
 
-class Ledger:
+class WriteLog:
     """Keeps what writers began to write and what was acknowledged to them.
 
     Args:
@@ -48,17 +48,17 @@ class Ledger:
         """How many messages of a writer were acknowledged."""
         return self._acknowledged_of[writer]
 
-    def mark(self) -> int:
-        """Return the place in the ledger after which all writes begin later than now."""
+    def begun(self) -> int:
+        """Return how many messages writers have begun to write so far."""
         with self._lock:
             return len(self._begun)
 
-    def audit(self, found: Iterable[BaseMessage], *, since: int = 0) -> None:
-        """Compare the ledger with all that was found, print the outcome and assert on it.
+    def check(self, found: Iterable[BaseMessage], *, since: int = 0) -> None:
+        """Compare the log with all that was found, print the outcome and assert on it.
 
         Args:
             found: All messages of all sessions, each session in its order.
-            since: A mark; what was begun before it may be missing.
+            since: How many were begun first; these may be missing.
         """
         counts = Counter(texts := [message.text for message in found])
         acknowledged = self._acknowledged & set(self._begun[since:])
@@ -85,13 +85,13 @@ class Ledger:
 
 
 @pytest.fixture
-def ledger(request: pytest.FixtureRequest) -> Ledger:
-    return Ledger(request.node)
+def write_log(request: pytest.FixtureRequest) -> WriteLog:
+    return WriteLog(request.node)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """Say at the end of a run what all ledgers found."""
+    """Say at the end of a run what all logs found."""
     reports: list[Any] = [one for kind in terminalreporter.stats.values() for one in kind]
     lines = [
         line

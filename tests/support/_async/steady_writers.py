@@ -9,9 +9,8 @@ from elasticsearch import AsyncElasticsearch
 from langchain_core.messages import BaseMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
-from tests.concurrency import async_until
-from tests.crew import HANG_SECONDS, AsyncCrew
-from tests.ledger import Ledger
+from tests.support.concurrency import AsyncRunning, async_until
+from tests.support.write_log import WriteLog
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
 TURN = 2
 
 
-class AsyncLoad:
+class AsyncSteadyWriters:
     """Writers that add turns until the block ends, each to a history of its own.
 
     Args:
-        ledger: Where each turn is noted.
+        write_log: Where each turn is noted.
         index: The index, which need not exist.
         clients: What they write through, in turns.
         writers: How many.
@@ -33,15 +32,15 @@ class AsyncLoad:
 
     def __init__(
         self,
-        ledger: Ledger,
+        write_log: WriteLog,
         index: str,
         *clients: AsyncElasticsearch,
         writers: int = 32,
         sessions: int = 8,
         **options: Any,
     ) -> None:
-        self._ledger = ledger
-        self._crew = AsyncCrew()
+        self._write_log = write_log
+        self._running: AsyncRunning[None] = AsyncRunning()
         self._stopped = False
         self._histories = {
             f"w{number}": AsyncElasticsearchChatMessageHistory(
@@ -55,28 +54,28 @@ class AsyncLoad:
 
     async def __aenter__(self) -> Self:
         for writer, history in self._histories.items():
-            self._crew.start(partial(self._write, writer, history))
+            self._running.start(partial(self._write, writer, history))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._stopped = True
-        await self._crew.__aexit__()
+        await self._running.__aexit__()
 
     async def progress(self, turns: int = 3) -> None:
         """Wait until each writer has begun and ended `turns` more turns."""
         goals = {
             # One turn more, as one may be under way.
-            writer: self._ledger.acknowledged_of(writer) + TURN * (turns + 1)
+            writer: self._write_log.acknowledged_of(writer) + TURN * (turns + 1)
             for writer in self._histories
         }
 
         def reached() -> bool:
-            self._crew.check()
+            self._running.check()
             return all(
-                self._ledger.acknowledged_of(writer) >= goal for writer, goal in goals.items()
+                self._write_log.acknowledged_of(writer) >= goal for writer, goal in goals.items()
             )
 
-        await async_until(reached, HANG_SECONDS)
+        await async_until(reached)
 
     async def found(self) -> list[BaseMessage]:
         """Return the messages of all sessions."""
@@ -88,6 +87,6 @@ class AsyncLoad:
 
     async def _write(self, writer: str, history: AsyncElasticsearchChatMessageHistory) -> None:
         while not self._stopped:
-            turn = self._ledger.begin(writer, TURN)
+            turn = self._write_log.begin(writer, TURN)
             await history.aadd_messages(turn)
-            self._ledger.acknowledge(turn)
+            self._write_log.acknowledge(turn)

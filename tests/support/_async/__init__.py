@@ -1,0 +1,1 @@
+"""Helpers that do the same for both twins; the synchronous ones are generated."""
