@@ -9,9 +9,11 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, MessagesNotStoredError
+from elasticsearch_chat_history._async.index import writing
 from elasticsearch_chat_history._async.index.embedding import vectors_of
 from elasticsearch_chat_history._documents.fields import PROPERTIES, VECTOR, VECTOR_PROPERTY
 from elasticsearch_chat_history._documents.vectors import EMBEDDED_AT_ONCE
+from elasticsearch_chat_history._requests.retries import RetryBudget
 from tests.support._async.held_model import AsyncHeldModel
 from tests.support.client_requests import recorded
 from tests.support.concurrency import AsyncRunning, async_until
@@ -86,6 +88,30 @@ async def test_a_model_is_asked_once_and_messages_still_take_one_request(
     assert [len(asked) for asked in model.asked] == [EMBEDDED_AT_ONCE, 2]
     expected = vectors_for(texts(numbered(EMBEDDED_AT_ONCE + 2)))
     assert vectors(admin, store.index, "s") == expected
+
+
+async def test_the_time_for_retries_begins_when_the_model_has_answered(
+    store: AsyncElasticsearchChatStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+
+    def answer(wanted: list[str]) -> Any:
+        happened.append("model")
+        return vectors_for(wanted)
+
+    class NotedBudget(RetryBudget):
+        def __init__(self, max_retries: int) -> None:
+            happened.append("budget")
+            super().__init__(max_retries)
+
+    store._embeddings = Model(answer)
+    await store.create_if_missing()
+    monkeypatch.setattr(writing, "RetryBudget", NotedBudget)
+    history = store.session("s")
+    await history.aadd_messages(numbered(2))
+    await history.aset_messages(numbered(2))
+    await store.aimport([record async for record in store.aexport()])
+    assert happened == ["model", "budget"] * 3
 
 
 async def test_without_a_model_nothing_is_added_or_copied(

@@ -146,8 +146,8 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         chat_index = AsyncChatIndex(
             connection.client, name, definition, max_retries=options.max_retries
         )
-        self._bind(AsyncSession(chat_index, checked, options), connection)
-        self._owns_connection = True
+        session = AsyncSession(chat_index, checked, options)
+        self._bind(session, connection, owns_connection=True)
 
     async def create_if_missing(self) -> None:
         """Make the index, or check an existing one and add the fields that it lacks.
@@ -526,13 +526,15 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     def _of(cls, session: AsyncSession, connection: AsyncConnection) -> Self:
         """Return a history that shares a connection, and does not close it."""
         history = cls.__new__(cls)
-        cls._bind(history, session, connection)
+        cls._bind(history, session, connection, owns_connection=False)
         return history
 
-    def _bind(self, session: AsyncSession, connection: AsyncConnection) -> None:
+    def _bind(
+        self, session: AsyncSession, connection: AsyncConnection, *, owns_connection: bool
+    ) -> None:
         self._session = session
         self._connection = connection
-        self._owns_connection = False
+        self._owns_connection = owns_connection
         self._closed = False
         self.index = session.index.name
         self.session_id = session.id
