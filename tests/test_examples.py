@@ -1,4 +1,4 @@
-"""Every example in the README and in a public docstring runs, and nothing public lacks one."""
+"""Every example in the README, in docs/ and in a public docstring runs, and none is missing."""
 
 import ast
 import asyncio
@@ -22,7 +22,8 @@ from elasticsearch_chat_history import (
     ElasticsearchChatStore,
 )
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 # What the asynchronous class has only to tell what to use in its place.
 NOT_FOR_THIS_CLASS = "Not for this class: "
@@ -66,9 +67,10 @@ DOCSTRING_EXAMPLES = [
     for name, text in DOCUMENTED.items()
     for number, code in enumerate(examples_in(text))
 ]
-README_EXAMPLES = [
-    pytest.param(code, id=f"{number}")
-    for number, code in enumerate(examples_in(README.read_text(encoding="utf-8")))
+PAGE_EXAMPLES = [
+    pytest.param(page.name, code, id=f"{page.relative_to(ROOT).as_posix()}-{number}")
+    for page in PAGES
+    for number, code in enumerate(examples_in(page.read_text(encoding="utf-8")))
 ]
 
 # By name, as some of them are imported when they are asked for.
@@ -98,12 +100,12 @@ def adapt(index: str, address: dict[str, Any], client_arguments: dict[str, Any])
     return adapt
 
 
-@pytest.mark.parametrize("code", README_EXAMPLES)
-def test_readme_example_runs(
-    code: str, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("page", "code"), PAGE_EXAMPLES)
+def test_example_of_a_page_runs(
+    page: str, code: str, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compiled(adapt(code), "README.md"), {"__name__": "__main__"})  # noqa: S102  # ours
+    exec(compiled(adapt(code), page), {"__name__": "__main__"})  # noqa: S102  # ours
 
 
 @pytest.mark.parametrize(("name", "code"), DOCSTRING_EXAMPLES)
