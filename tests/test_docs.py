@@ -301,7 +301,9 @@ def test_command_is_one_that_is_checked(step: str) -> None:
     elif program == "pip":
         # The session `build` installs the package into environments with nothing else in them.
         assert arguments[0] == "install"
-        assert arguments[1:] in (["."], ["nox"], [PROJECT])
+        assert arguments[1:] in (["."], ["nox"], [PROJECT], ["-e", ".", "--group", "dev"])
+    elif program == "pytest":
+        assert arguments in (["FILES"], ["-m", "faults"])
     else:
         # Which session it names is checked below.
         assert program == "nox"
