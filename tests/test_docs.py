@@ -26,7 +26,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 REFERENCE = re.compile(r"^\[[^]]+\]: \S+$")
 # A file of the project, as text and commands name it.
-PATH = re.compile(r"\b(?:benchmarks|examples|scripts|src|tests)/[\w/.]*\w")
+PATH = re.compile(r"\b(?:benchmarks|examples|scripts|src|tests|tools)/[\w/.]*\w")
 IN_THE_TESTS_SESSION = re.compile(r"\*tests\* `([^`]+)`")
 SESSION = re.compile(r"nox -s \"?(\w+)(?:\(([^)]*)\))?\"?(?: -- (?:-k )?(\"[^\"]+\"|\w+))?")
 
