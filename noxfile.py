@@ -4,17 +4,17 @@
 """The project's tasks: `nox -l` lists them, `nox` runs what a change has to pass."""
 
 import atexit
+import json
 import os
 import shutil
+import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
 import nox
-
-sys.path.insert(0, "scripts")
-from local_elasticsearch import find_or_start  # needs the path
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
@@ -51,14 +51,13 @@ MATRIX = [
     (NEWEST, "8", OLD_SERVER),
 ]
 
-# What takes long runs once for each server, and so does the measuring of what is reached.
-# What the server decides also runs on the old one with the oldest of all.
-WHOLE = {(NEWEST, "9", DEFAULT_SERVER), (NEWEST, "8", OLD_SERVER)}
 # While one process waits for a server, the other computes. More would be too much for one node.
 # What a file prepares for all its tests is prepared once.
 PROCESSES = ["--numprocesses=2", "--dist=loadfile"]
 # Folders with sessions of their own.
 OTHER_TESTS = ["--ignore=tests/upstream", "--ignore=tests/tools"]
+STANDARD_TESTS = "--ignore=tests/standard"
+PREFERRED_PORT = 9200  # the one of all examples
 
 _servers = ExitStack()
 atexit.register(_servers.close)
@@ -70,42 +69,52 @@ def tests(session: nox.Session, client: str, server: str) -> None:
     """Run the tests, but for those of `faults`, `upstream` and `tools`."""
     if server != DEFAULT_SERVER and "ES_URL" in os.environ:
         session.skip("ES_URL names the only server to use.")
-    whole = (session.python, client, server) in WHOLE
+    # What takes long runs once for each server, and so does the measuring of what is reached.
+    # What the server decides also runs on the old one with the oldest of all.
+    if server == OLD_SERVER:
+        whole = client == "8"
+    else:
+        whole = client == "9" and session.python == newest_python_here()
     install(session, "test", *(["standard"] if whole else []), *CLIENTS[client])
     left_out = ["faults"]
     if not whole:
         left_out += ["heavy"] if server == OLD_SERVER else ["heavy", "server_side"]
-    chosen = ["-m", f"not ({' or '.join(left_out)})", *OTHER_TESTS]
-    if not whole:
-        chosen.append("--ignore=tests/standard")
-    arguments = [*chosen, *session.posargs]
-    run_pytest(session, *arguments, server=server, measured=whole)
+    ignored = OTHER_TESTS if whole else [*OTHER_TESTS, STANDARD_TESTS]
+    run_pytest(session, *chosen(session, left_out, ignored), server=server, measured=whole)
 
 
-@nox.session(python=NEWEST)
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Run most tests once, with the Python that nox has: enough while working."""
+    install(session, "test", *CLIENTS["9"])
+    ignored = [*OTHER_TESTS, STANDARD_TESTS]
+    run_pytest(session, *chosen(session, ["faults", "heavy"], ignored), measured=False)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Run the tests that do real harm to nodes of their own."""
     install(session, "test")
-    ignored = [*OTHER_TESTS, "--ignore=tests/standard"]
-    run_pytest(session, "-m", "faults", *ignored, *session.posargs)
+    run_pytest(session, "-m", "faults", *OTHER_TESTS, STANDARD_TESTS)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def tools(session: nox.Session) -> None:
     """Test what the project is made with: the generator, the build, the local server."""
-    install(session, "test")
-    run_pytest(session, "tests/tools", *session.posargs)
+    install(session, "tools")
+    run_pytest(session, *([] if names_files(session) else ["tests/tools"]))
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def upstream(session: nox.Session) -> None:
     """Exchange messages with the langchain-elasticsearch that we replace."""
     install(session, "test")
     python = environment_beside(session, "langchain-elasticsearch", *UPSTREAM)
-    run_pytest(session, "tests/upstream", *session.posargs, UPSTREAM_PYTHON=python)
+    chosen_folder = [] if names_files(session) else ["tests/upstream"]
+    run_pytest(session, *chosen_folder, UPSTREAM_PYTHON=python)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and that the generated twins are fresh."""
     install(session, "lint", "standard", "test")
@@ -115,7 +124,7 @@ def lint(session: nox.Session) -> None:
     session.run("python", "scripts/run_unasync.py", "--check")
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def generate(session: nox.Session) -> None:
     """Format the sources and write the synchronous twins anew."""
     session.install(*dependencies("generate"))
@@ -123,15 +132,28 @@ def generate(session: nox.Session) -> None:
     session.run("python", "scripts/run_unasync.py")
 
 
+@nox.session(venv_backend="none")
+def server(session: nox.Session) -> None:
+    """Start an Elasticsearch to try things with, and keep it until Ctrl-C."""
+    options = [f"--preferred-port={PREFERRED_PORT}", *session.posargs]
+    with local_elasticsearch(*options) as process:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            return
+    if status:
+        session.error("It did not start, or ended by itself.")
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Store real conversations through both twins, and compare what comes back."""
     install(session, "demo")
-    server = server_environment(DEFAULT_SERVER)
-    session.run("python", "examples/demo.py", *session.posargs, env=server)
+    variables = server_variables(DEFAULT_SERVER)
+    session.run("python", "examples/demo.py", *session.posargs, env=variables)
 
 
-@nox.session(python=NEWEST)
+@nox.session
 def benchmark(session: nox.Session) -> None:
     """Compare with plain requests and upstream; name a benchmark, or run all."""
     install(session, *UPSTREAM)
@@ -139,8 +161,8 @@ def benchmark(session: nox.Session) -> None:
     options = [argument for argument in session.posargs if argument.startswith("-")]
     for name in names or BENCHMARKS:
         # What a disk costs is a part of what is measured.
-        server = server_environment(DEFAULT_SERVER, in_memory=False)
-        session.run("python", f"benchmarks/{name}.py", *options, env=server)
+        variables = server_variables(DEFAULT_SERVER, in_memory=False)
+        session.run("python", f"benchmarks/{name}.py", *options, env=variables)
 
 
 @nox.session
@@ -186,12 +208,32 @@ def run_pytest(
     measured: bool = True,
     **environment: str,
 ) -> None:
-    """Run pytest on a server of this version, and measure what it reaches."""
+    """Run pytest on a server of this version, and measure what it reaches.
+
+    With arguments of the caller it is a look at some tests: one process, nothing measured.
+    """
+    variables = {**server_variables(server), **environment}
+    if session.posargs:
+        session.run("pytest", *arguments, *session.posargs, env=variables)
+        return
     forget_earlier_coverage()
     session.notify("coverage")
-    variables = {**server_environment(server), **environment}
     program = ["coverage", "run", "-m", "pytest"] if measured else ["pytest"]
     session.run(*program, *PROCESSES, *arguments, env=variables)
+
+
+def chosen(session: nox.Session, left_out: list[str], ignored: list[str]) -> list[str]:
+    """Return pytest's arguments that leave out marks and folders; what is named always runs."""
+    if names_files(session):
+        return []
+    if any(argument.startswith("-k") for argument in session.posargs):
+        left_out = ["faults"]
+    return ["-m", f"not ({' or '.join(left_out)})", *ignored]
+
+
+def names_files(session: nox.Session) -> bool:
+    """Tell whether the caller names files, folders or tests in them."""
+    return any(Path(argument.partition("::")[0]).exists() for argument in session.posargs)
 
 
 @cache
@@ -202,10 +244,47 @@ def forget_earlier_coverage() -> None:
 
 
 @cache
-def server_environment(version: str, *, in_memory: bool = True) -> dict[str, str]:
-    """Start a server at the first need, for all sessions of this run."""
-    server = find_or_start(version=version, quick_start=False, in_memory=in_memory)
-    return dict(_servers.enter_context(server).environment)
+def newest_python_here() -> str | None:
+    """Find the newest of our Pythons that this machine has."""
+    for version in reversed(PYTHONS):
+        python = shutil.which(f"python{version}")
+        # What pyenv puts on the path is there for Pythons, too, that are turned off.
+        if (
+            python
+            and subprocess.run([python, "-V"], capture_output=True, check=False).returncode == 0
+        ):
+            return version
+    return None
+
+
+@cache
+def server_variables(version: str, *, in_memory: bool = True) -> dict[str, str]:
+    """Start a server at the first need, for all sessions of this run; gives its address."""
+    options = [f"--version={version}", "--heap=1g", "--variables"]
+    if in_memory:
+        options.append("--in-memory")
+    process = _servers.enter_context(local_elasticsearch(*options, stdout=subprocess.PIPE))
+    answer = process.stdout.readline() if process.stdout else ""
+    if not answer:
+        raise nox.command.CommandFailed(reason="No Elasticsearch: it says above why.")
+    variables: dict[str, str] = json.loads(answer)
+    return variables
+
+
+@contextmanager
+def local_elasticsearch(
+    *options: str, stdout: int | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run tools/local_elasticsearch: it ends with the block, and with nox however that ends."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "local_elasticsearch", "--until-input-ends", *options],
+        env={**os.environ, "PYTHONPATH": str(Path("tools").resolve())},
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for nox, which then ends it in order
+    ) as process:
+        yield process
 
 
 def environment_beside(session: nox.Session, name: str, *packages: str) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from elasticsearch import Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 from elasticsearch_chat_history._documents.document import documents_of
 from elasticsearch_chat_history._documents.fields import PROPERTIES, IndexLayout
-from local_elasticsearch import find_or_start  # needs the path
 
 OURS, PLAIN, UPSTREAM = "this package", "a bulk request a caller", "langchain-elasticsearch"
 TURN: list[BaseMessage] = [
@@ -29,10 +26,11 @@ TURN: list[BaseMessage] = [
 def server_and_index() -> Iterator[tuple[str, str]]:
     """Give the address of a server and the name of an index with our mapping."""
     index = f"benchmark-{uuid.uuid4().hex}"
-    with find_or_start() as server, Elasticsearch(server.url) as client:
+    url = os.environ.get("ES_URL") or "http://localhost:9200"
+    with Elasticsearch(url) as client:
         client.indices.create(index=index, mappings={"properties": PROPERTIES})
         try:
-            yield server.url, index
+            yield url, index
         finally:
             client.indices.delete(index=index)
 

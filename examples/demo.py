@@ -5,14 +5,15 @@ half is stored by threads through the synchronous class, the other half by tasks
 asynchronous one, one session for each conversation and one call for each turn. Then each half
 is read back through the other class. The exit status is 0 only if every message is the same.
 
-    python examples/demo.py            # starts an Elasticsearch, or uses that of ES_URL
-    python examples/demo.py --help
+    nox -s demo                        # starts an Elasticsearch, or uses that of ES_URL
+    python examples/demo.py --help     # uses that of ES_URL, or http://localhost:9200
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 import uuid
@@ -25,20 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from elasticsearch import AsyncElasticsearch, Elasticsearch
+from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch, TransportError
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from tqdm import tqdm
 
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     ElasticsearchChatMessageHistory,
-)
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-from local_elasticsearch import (  # needs the path
-    ElasticsearchStartError,
-    ElasticsearchUnavailableError,
-    find_or_start,
 )
 
 WORKERS = 64  # threads, and tasks
@@ -228,6 +222,17 @@ def show_some(client: Elasticsearch, index: str, conversations: Sequence[Convers
     print()
 
 
+def connection_arguments() -> dict[str, Any]:
+    """Return what a client needs to reach the Elasticsearch that the environment names."""
+    variables = os.environ
+    found: dict[str, Any] = {"hosts": variables.get("ES_URL") or "http://localhost:9200"}
+    if variables.get("ES_API_KEY"):
+        found["api_key"] = variables["ES_API_KEY"]
+    elif variables.get("ES_USER"):
+        found["basic_auth"] = (variables["ES_USER"], variables.get("ES_PASSWORD", ""))
+    return found
+
+
 def main() -> int:
     """Run the demo on an index of its own and return the exit status."""
     parser = argparse.ArgumentParser(
@@ -244,22 +249,21 @@ def main() -> int:
         help="leave the index there afterwards, in the Elasticsearch that ES_URL names",
     )
     options = parser.parse_args()
-    try:
-        with find_or_start() as server:
-            connection: dict[str, Any] = {"hosts": server.url, "api_key": server.api_key}
-            if server.user:
-                connection["basic_auth"] = (server.user, server.password)
-            with Elasticsearch(**connection) as client:
-                if client.indices.exists(index=options.index):
-                    parser.error(f"index {options.index!r} exists already")
-                try:
-                    all_equal = run(connection, options.index)
-                finally:
-                    if not options.keep:
-                        client.options(ignore_status=404).indices.delete(index=options.index)
-    except (ElasticsearchStartError, ElasticsearchUnavailableError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    connection = connection_arguments()
+    with Elasticsearch(**connection) as client:
+        try:
+            exists = client.indices.exists(index=options.index)
+        except (ApiError, TransportError) as error:
+            print(f"No Elasticsearch can be used: {error}", file=sys.stderr)
+            print("Start one with `nox -s server`, or set ES_URL to another.", file=sys.stderr)
+            return 1
+        if exists:
+            parser.error(f"index {options.index!r} exists already")
+        try:
+            all_equal = run(connection, options.index)
+        finally:
+            if not options.keep:
+                client.options(ignore_status=404).indices.delete(index=options.index)
     return 0 if all_equal else 1
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unprivileged_user import closed_folder
+from local_elasticsearch.user import closed_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from unprivileged_user import User
+    from local_elasticsearch.user import User
 
 USUAL_FOLDERS = (Path("/usr/lib/jvm"), Path("/Library/Java/JavaVirtualMachines"))
 """Where the common systems keep their Java versions, in case that there is no default one."""

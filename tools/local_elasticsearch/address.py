@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from elasticsearch_distribution import ElasticsearchUnavailableError
+from local_elasticsearch.errors import ElasticsearchUnavailableError
 
 HTTP_OK = 200
 NO_ANSWER = (OSError, http.client.HTTPException, ValueError)

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch_address import HTTP_OK, NO_ANSWER, RunningElasticsearch
-from elasticsearch_distribution import DEFAULT_VERSION
-from elasticsearch_folders import Folders
-from elasticsearch_launch import find_launcher
-from elasticsearch_plan import LOOPBACK, ElasticsearchStartError, Launcher, NodePlan, Setting
-from elasticsearch_ports import choose_ports
-from elasticsearch_process import OwnedProcess
+from local_elasticsearch.address import HTTP_OK, NO_ANSWER, RunningElasticsearch
+from local_elasticsearch.distribution import DEFAULT_VERSION
+from local_elasticsearch.errors import ElasticsearchStartError
+from local_elasticsearch.folders import Folders
+from local_elasticsearch.launcher import find_launcher
+from local_elasticsearch.plan import LOOPBACK, Launcher, NodePlan, Setting
+from local_elasticsearch.ports import choose_ports
+from local_elasticsearch.process import OwnedProcess
 
 if TYPE_CHECKING:
     from typing_extensions import Self

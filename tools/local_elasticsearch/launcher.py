@@ -8,14 +8,14 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import elasticsearch_distribution as distribution
-from elasticsearch_distribution import ElasticsearchUnavailableError
-from elasticsearch_docker import DockerLauncher, find_docker
-from elasticsearch_folders import Folders
-from elasticsearch_jdk import find_java
-from elasticsearch_plan import LOOPBACK, Launcher, NodePlan, Setting
-from elasticsearch_process import OwnedProcess
-from unprivileged_user import User, closed_folder, give_to, unprivileged_user
+from local_elasticsearch.distribution import DISTRIBUTIONS, install, is_installed
+from local_elasticsearch.docker import DockerLauncher, find_docker
+from local_elasticsearch.errors import DownloadError, ElasticsearchUnavailableError
+from local_elasticsearch.folders import Folders
+from local_elasticsearch.java import find_java
+from local_elasticsearch.plan import LOOPBACK, Launcher, NodePlan, Setting
+from local_elasticsearch.process import OwnedProcess
+from local_elasticsearch.user import User, closed_folder, give_to, unprivileged_user
 
 # Before Java 18 the tools would read a password in the locale's encoding.
 _TOOL_OPTIONS = (
@@ -160,13 +160,13 @@ def find_launcher(version: str, folders: Folders, *, secure_cluster: bool) -> La
 
 def find_distribution(version: str, folder: Path, reasons: list[str]) -> DistributionLauncher:
     """Return the launcher over the unpacked distribution; get that first when it is missing."""
-    known = distribution.DISTRIBUTIONS.get(version)
+    known = DISTRIBUTIONS.get(version)
     if known is None:
-        versions = ", ".join(distribution.DISTRIBUTIONS)
+        versions = ", ".join(DISTRIBUTIONS)
         reasons.append(f"no distribution of {version} on Maven Central, only of {versions}")
         raise unavailable(version, reasons)
     user = unprivileged_user()
-    installed = distribution.is_installed(known)
+    installed = is_installed(known)
     if not installed and shutil.which("mvn") is None:
         reasons.append("no Maven: mvn is not on the PATH")
     java = find_java(known.oldest_java, user=user)
@@ -184,8 +184,8 @@ def find_distribution(version: str, folder: Path, reasons: list[str]) -> Distrib
         )
         raise ElasticsearchUnavailableError(message)
     try:
-        home = distribution.install(known)
-    except distribution.DownloadError as error:
+        home = install(known)
+    except DownloadError as error:
         reasons.append(str(error))
         raise unavailable(version, reasons) from None
     return DistributionLauncher(home, java.home, user)
@@ -193,7 +193,7 @@ def find_distribution(version: str, folder: Path, reasons: list[str]) -> Distrib
 
 def unavailable(version: str, reasons: list[str]) -> ElasticsearchUnavailableError:
     """Return the error that says what is missing, and the three ways to mend it."""
-    known = distribution.DISTRIBUTIONS.get(version)
+    known = DISTRIBUTIONS.get(version)
     java = known.oldest_java if known else 21
     if not os.environ.get("ES_URL"):
         reasons = ["ES_URL is not set", *reasons]

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elasticsearch_process import OwnedProcess
-from unprivileged_user import closed_folder, unprivileged_user
+from local_elasticsearch.errors import DownloadError
+from local_elasticsearch.process import OwnedProcess
+from local_elasticsearch.terminal import say
+from local_elasticsearch.user import closed_folder, unprivileged_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,14 +35,6 @@ CACHE_NAME = "elasticsearch-chat-history"
 
 _MEGABYTE = 1_000_000
 _PROGRESS_SECONDS = 10.0
-
-
-class ElasticsearchUnavailableError(RuntimeError):
-    """No Elasticsearch can be had; the message says what is missing and how to mend it."""
-
-
-class DownloadError(RuntimeError):
-    """Maven could not fetch the distribution."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +77,6 @@ def cache_folder() -> Path:
     if closed_folder(folder, unprivileged_user()) is not None:
         folder = Path("/var/cache") / CACHE_NAME
     return folder
-
-
-def say(text: str, *, end: str = "\n") -> None:
-    """Write to standard error; standard output is for the URL alone."""
-    print(text, end=end, file=sys.stderr, flush=True)
 
 
 def is_installed(distribution: Distribution, cache: Path | None = None) -> bool:

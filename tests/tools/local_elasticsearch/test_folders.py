@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import elasticsearch_folders
-from elasticsearch_folders import Folders
+from local_elasticsearch.folders import Folders
 
 
 @pytest.fixture
@@ -17,8 +16,8 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         folder = Path(name)
         # As the server may run under another user.
         folder.chmod(0o711)
-        monkeypatch.setattr(elasticsearch_folders, "_MEMORY", folder)
-        monkeypatch.setattr(elasticsearch_folders, "_MEMORY_NEEDED", 0)
+        monkeypatch.setattr("local_elasticsearch.folders._MEMORY", folder)
+        monkeypatch.setattr("local_elasticsearch.folders._MEMORY_NEEDED", 0)
         yield folder
 
 
@@ -37,9 +36,9 @@ def test_without_room_in_memory_data_are_with_the_other_files(
     memory: Path, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
     if full:
-        monkeypatch.setattr(elasticsearch_folders, "_MEMORY_NEEDED", 2**80)
+        monkeypatch.setattr("local_elasticsearch.folders._MEMORY_NEEDED", 2**80)
     else:
-        monkeypatch.setattr(elasticsearch_folders, "_MEMORY", memory / "missing")
+        monkeypatch.setattr("local_elasticsearch.folders._MEMORY", memory / "missing")
     folders = Folders.make(None, in_memory=True)
     assert folders.data == folders.files
     folders.remove()

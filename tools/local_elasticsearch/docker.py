@@ -6,10 +6,10 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from elasticsearch_distribution import say
-from elasticsearch_plan import LOOPBACK, NodePlan, Setting
-from elasticsearch_process import OwnedProcess
-from unprivileged_user import give_to
+from local_elasticsearch.plan import LOOPBACK, NodePlan, Setting
+from local_elasticsearch.process import OwnedProcess
+from local_elasticsearch.terminal import say
+from local_elasticsearch.user import give_to
 
 _DATA = "/usr/share/elasticsearch/data"
 _ANSWER_SECONDS = 30.0

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprivileged_user import closed_folder, unprivileged_user
+from local_elasticsearch.user import closed_folder, unprivileged_user
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made there is nobody else's
 _MEMORY_NEEDED = 4 * 2**30

@@ -4,17 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from elasticsearch_process import OwnedProcess
+from local_elasticsearch.process import OwnedProcess
 
 LOOPBACK = "127.0.0.1"
 Setting = str | int | float | bool | list[str]
 
 # The quick compiler alone halves the processor time of a start; what it makes runs slower.
 QUICK_START = "-XX:TieredStopAtLevel=1"
-
-
-class ElasticsearchStartError(RuntimeError):
-    """A node ended or was too slow; the message carries the end of its log."""
 
 
 @dataclass
