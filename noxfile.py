@@ -121,6 +121,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    session.run("pyright")
     session.run("python", "scripts/run_unasync.py", "--check")
 
 
