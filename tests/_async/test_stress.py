@@ -53,7 +53,7 @@ async def test_callers_who_leave_at_random_moments_harm_nobody(
         deadline = time.monotonic() + SECONDS
 
         async def write(writer: int) -> None:
-            # Of a busy machine, few requests come in so many seconds.
+            # On a busy machine, few requests fit into so many seconds.
             while time.monotonic() < deadline or interruptions.hits <= SECONDS:
                 messages = write_log.begin(f"w{writer}", interruptions.chance.choice(SIZES))
                 try:
