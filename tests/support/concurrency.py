@@ -26,7 +26,7 @@ class AsyncRunning(Generic[Result]):
 
     Args:
         calls: What runs from now on.
-        seconds: After how long a call is taken to hang.
+        seconds: After how long a call is taken to hang at the end of the block.
     """
 
     def __init__(
@@ -48,20 +48,20 @@ class AsyncRunning(Generic[Result]):
                 task.result()
 
     async def results(self) -> list[Result | BaseException]:
-        """Return what each call returned or raised."""
-        if self._tasks:
-            _done, hung = await asyncio.wait(self._tasks, timeout=self._seconds)
-            for task in hung:
-                task.cancel()
-            await asyncio.gather(*hung, return_exceptions=True)
-            assert not hung, f"{len(hung)} of {len(self._tasks)} callers hang"
+        """Return what each call returned or raised, however long that takes."""
         return await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.results()
+        if not self._tasks:
+            return
+        _done, hung = await asyncio.wait(self._tasks, timeout=self._seconds)
+        for task in hung:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert not hung, f"{len(hung)} of {len(self._tasks)} callers hang"
         self.check()
 
 
@@ -72,7 +72,7 @@ class Running(Generic[Result]):
 
     Args:
         calls: What runs from now on; none begins before each has a thread.
-        seconds: After how long a call is taken to hang.
+        seconds: After how long a call is taken to hang at the end of the block.
     """
 
     def __init__(self, *calls: Callable[[], Result], seconds: float = HANG_SECONDS) -> None:
@@ -95,19 +95,20 @@ class Running(Generic[Result]):
             raise self._errors[0]
 
     def results(self) -> list[Result | BaseException]:
-        """Return what each call returned or raised."""
-        deadline = time.monotonic() + self._seconds
+        """Return what each call returned or raised, however long that takes."""
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        hung = sum(thread.is_alive() for thread in self._threads)
-        assert not hung, f"{hung} of {len(self._threads)} callers hang"
+            thread.join()
         return [self._outcomes[number] for number in range(len(self._threads))]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.results()
+        deadline = time.monotonic() + self._seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        hung = sum(thread.is_alive() for thread in self._threads)
+        assert not hung, f"{hung} of {len(self._threads)} callers hang"
         self.check()
 
     def _start(self, call: Callable[[], Result], beginning: threading.Barrier | None) -> None:
