@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.until_input_ends:
             threading.Thread(target=_end_with_input, daemon=True).start()
         with find_or_start(options.version, **_start_options(options)) as server:
+            ready = True  # before others read that it is
             print(json.dumps(server.environment) if options.variables else server.url, flush=True)
-            ready = True
             if not options.variables:
                 say(_welcome(server))
             while True:
