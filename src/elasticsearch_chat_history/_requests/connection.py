@@ -108,7 +108,7 @@ def _address_and_credentials(es_url: str) -> tuple[str, tuple[str, str] | None]:
         raise ValueError(
             "es_url must have a scheme (http or https), a host and a port, "
             "such as http://localhost:9200"
-        )
+        ) from None
     _, _, host = parts.netloc.rpartition("@")
     address = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
     if parts.username is None:
