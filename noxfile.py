@@ -217,9 +217,11 @@ def run_pytest(
     if session.posargs:
         session.run("pytest", *arguments, *session.posargs, env=variables)
         return
-    forget_earlier_coverage()
-    session.notify("coverage")
-    program = ["coverage", "run", "-m", "pytest"] if measured else ["pytest"]
+    program = ["pytest"]
+    if measured:
+        forget_earlier_coverage()
+        session.notify("coverage")
+        program = ["coverage", "run", "-m", "pytest"]
     session.run(*program, *PROCESSES, *arguments, env=variables)
 
 

@@ -50,6 +50,10 @@ def test_sdist_and_wheel_hold_both_twins_and_make_the_same_wheel(
     assert modules(tree) <= names
     assert "elasticsearch_chat_history/py.typed" in names
     assert {name.split("/")[1] for name in names} >= {"_async", "_sync"}
+    # Nothing of ours that is not for users, such as tools/.
+    folders = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert folders == {"elasticsearch_chat_history"}
+    assert (unpacked / "tools" / "local_elasticsearch" / "__init__.py").is_file()
     assert modules(unpacked) == modules(tree)
     assert build(unpacked, "wheel").read_bytes() == wheel.read_bytes()
 
