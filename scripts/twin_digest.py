@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-COMMAND = "python scripts/run_unasync.py"
+COMMAND = "nox -s generate"
 GENERATOR = Path("scripts/run_unasync.py")
 TWINS = {
     Path("src/elasticsearch_chat_history/_async"): Path("src/elasticsearch_chat_history/_sync"),

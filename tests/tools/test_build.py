@@ -66,7 +66,7 @@ def test_a_stale_tree_is_not_built(tree: Path, target: str, changed: str) -> Non
     with pytest.raises(subprocess.CalledProcessError) as error:
         build(tree, target)
     assert f"{PACKAGE}/_sync/__init__.py: stale, or edited by hand" in error.value.stderr
-    assert "Run `python scripts/run_unasync.py`." in error.value.stderr
+    assert "Run `nox -s generate`." in error.value.stderr
 
 
 def test_a_tree_without_its_twins_is_not_built(tree: Path) -> None:
