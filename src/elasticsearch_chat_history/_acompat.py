@@ -1,4 +1,4 @@
-"""Primitives that the twins name alike: `AsyncX` or `ax` in one, `X` or `x` in the other."""
+"""Names that differ between the twins: `AsyncX` or `ax` in one, `X` or `x` in the other."""
 
 from __future__ import annotations
 

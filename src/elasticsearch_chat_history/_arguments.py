@@ -1,4 +1,4 @@
-"""Checks of what callers give: a clear error at once, before anything is sent."""
+"""Checks of arguments: a clear error at once, before any request is sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TERM_BYTES = 32_766
 def checked_index(index: object) -> str:
     """Return `index` if it names exactly one index or alias."""
     name = checked_text("index", index)
-    # HTTP clients take "." and ".." out of an address, which would leave a search of all indices.
+    # HTTP clients remove "." and ".." from an address, which would then mean all indices.
     if name in {"_all", ".", ".."} or any(character in name for character in "*?,"):
         raise ValueError(
             f"index must name one index or alias, without '*', '?' or ',', but is {name!r}"
@@ -75,7 +75,7 @@ def checked_ttl(ttl: object) -> timedelta | None:
     if not isinstance(ttl, timedelta):
         raise TypeError(f"ttl must be a datetime.timedelta, but is a {type(ttl).__name__}")
     if ttl <= timedelta(0):
-        raise ValueError(f"ttl must be longer than nothing, but is {ttl}")
+        raise ValueError(f"ttl must be longer than zero, but is {ttl}")
     return ttl
 
 
@@ -100,7 +100,7 @@ def checked_idempotency_key(key: object) -> str | None:
 
 def checked_messages(messages: object) -> list[BaseMessage]:
     """Return the messages as a list, if all of them are messages."""
-    # A message is iterable itself, by its fields.
+    # A message is itself iterable, by its fields.
     if isinstance(messages, (BaseMessage, str, Mapping)) or not isinstance(messages, Iterable):
         raise TypeError(
             f"messages must be a sequence of messages, but is a {type(messages).__name__}"
@@ -116,7 +116,7 @@ def checked_messages(messages: object) -> list[BaseMessage]:
 
 
 def checked_list(name: str, kind: str, values: object) -> list[Any]:
-    """Return `values` as a list, if they are several; the characters of a text are not."""
+    """Return `values` as a list, if it is an iterable other than a text."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a list of {kind}, but is a {type(values).__name__}")
     return list(values)
@@ -131,7 +131,7 @@ def checked_message_ids(ids: object) -> list[str]:
                 f"ids must hold texts only, but one is a {type(one).__name__}: take the id of a "
                 "StoredMessage"
             )
-    # One that cannot be sent is one that no message has.
+    # No message has an id that cannot be sent.
     return [one for one in listed if is_encodable(one)]
 
 
@@ -146,7 +146,7 @@ def checked_embeddings(embeddings: object) -> Embeddings | None:
 
 
 def either(name: str, value: Value | None, old_name: str, old_value: Value | None) -> Value | None:
-    """Return the one that is given of an argument and its older name."""
+    """Return the value of an argument that has an older name, too."""
     if value is None:
         return old_value
     if old_value is not None and old_value is not value and old_value != value:
@@ -164,5 +164,5 @@ def is_encodable(text: str) -> bool:
 
 
 def encodable(text: str) -> str:
-    """Return `text` with each lone surrogate, which cannot be sent, replaced."""
+    """Return `text` with each lone surrogate replaced, as it cannot be sent."""
     return text if is_encodable(text) else text.encode("utf-8", "replace").decode()

@@ -30,9 +30,9 @@ class MessagesNotStoredError(ChatHistoryError):
     Attributes:
         index: The index that the call wrote to.
         session_id: The session that the call wrote to.
-        reasons: For each message that is not stored its position in the call (from 0) and why.
-            Where the answer to the last attempt was lost, the message may have arrived all the
-            same: the reason then names the lost connection or the time-out.
+        reasons: For each message that is not stored, its position in the call (from 0) and why.
+            If the response to the last attempt was lost, the message may be stored nevertheless:
+            the reason then names the lost connection or the time-out.
         stored: The positions of the messages that are stored.
 
     Example:
@@ -70,7 +70,7 @@ class MessagesNotStoredError(ChatHistoryError):
 
 
 class UnreadableMessageError(ChatHistoryError):
-    """A stored document does not hold a message that LangChain can read.
+    """A stored document cannot be read as a message of LangChain.
 
     Attributes:
         document_id: The `_id` of the document.
@@ -101,11 +101,11 @@ class UnreadableMessageError(ChatHistoryError):
 
 
 class IndexMappingError(ChatHistoryError):
-    """The index has a field of a type with which sessions cannot be told apart or ordered.
+    """The type of a field makes it impossible to tell sessions apart or to order messages.
 
     Attributes:
         index: The index or alias.
-        conflicts: For each field the types that were found, and the type that is needed.
+        conflicts: For each field, the types that were found and the type that is needed.
 
     Example:
         ```python
@@ -135,7 +135,7 @@ class IndexMappingError(ChatHistoryError):
 
 
 class SessionExistsError(ChatHistoryError):
-    """A session that was to be made has messages already.
+    """The session that was to be created has messages already.
 
     Attributes:
         index: The index or alias.

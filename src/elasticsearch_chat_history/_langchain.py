@@ -1,4 +1,4 @@
-"""LangChain's interfaces, and what the twins must do differently as these are synchronous."""
+"""LangChain's interfaces, and what the twins do differently because of them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class RetrieverInterface(BaseRetriever):
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **options: Any
     ) -> list[Document]:
-        # LangChain's own would not pass the options on.
+        # The inherited method would not pass the options on.
         search = partial(self._get_relevant_documents, run_manager=run_manager.get_sync())
         return await run_in_executor(None, search, query, **options)
 
@@ -127,7 +127,7 @@ def document_of(hit: SearchHit) -> Document:
         page_content=encodable(str(stored.message.text)),
         metadata={
             "session_id": stored.session_id,
-            # Once more, as not all that handles documents keeps their ids.
+            # Once more, because some vector stores and loaders drop ids.
             "message_id": stored.id,
             "type": stored.message.type,
             "created_at": stored.created_at.isoformat(),

@@ -1,4 +1,4 @@
-"""The options of a history, checked once and shared by all that use them."""
+"""The options of a history, checked once."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SessionOptions:
         object.__setattr__(self, "ensure_ascii", escaped)
 
     def overridden(self, **given: Unpack[SessionOverrides]) -> SessionOptions:
-        """Return these options with some replaced, and with `metadata` added to theirs.
+        """Return a copy of these options with some replaced, and with `metadata` added.
 
         Raises:
             TypeError: There is no such option, or it belongs to the whole index.

@@ -1,4 +1,4 @@
-"""What is said of a failure in logs and errors, without any message's text or credential."""
+"""How logs and errors describe a failure, without any message's text or credential."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("elasticsearch_chat_history")
 
-# Reasons of these kinds speak of the cluster. Others, such as those of a document that could not
-# be parsed, may quote what was sent.
+# Reasons of these kinds describe the cluster. Others may quote what was sent, such as those of a
+# document that could not be parsed.
 KINDS_WITH_HARMLESS_REASONS = frozenset(
     {
         "circuit_breaking_exception",

@@ -20,9 +20,9 @@ class StoredMessage:
     Attributes:
         id: The `_id` of its document.
         session_id: The session that it belongs to.
-        created_at: When it was stored, to the millisecond, in UTC.
+        created_at: When it was stored, in UTC, with a precision of a millisecond.
         message: The message itself.
-        metadata: What the writer gave as `metadata`, or an empty mapping.
+        metadata: The `metadata` that it was stored with, or an empty mapping.
 
     Example:
         ```python
@@ -56,8 +56,8 @@ class SessionSummary:
     Attributes:
         session_id: The session.
         message_count: How many messages it has; with a filter, how many of them match.
-        first_at: When the first of these messages was stored, to the millisecond, in UTC.
-        last_at: When the last one was.
+        first_at: When the first of these messages was stored, in UTC, to the millisecond.
+        last_at: When the last one was stored.
         last_message: The last one itself.
 
     Example:
@@ -81,8 +81,8 @@ class Highlight:
 
     Attributes:
         text: The part, as it is in the message, without any markup.
-        ranges: Where in `text` the matched words are: for each its first character, and the one
-            after its last, counted from 0.
+        ranges: Where in `text` the matched words are: for each the positions of its first
+            character and of the character after its last, counted from 0.
 
     Example:
         ```python
@@ -106,7 +106,7 @@ class SearchHit:
             only: BM25 for words, (1 + cosine) / 2 for meaning, and for both together the sum of
             1 / (60 + rank) over the two rankings.
         stored: The message.
-        highlights: The parts of its text that match; empty where it was found by meaning only.
+        highlights: The parts of its text that match; empty if it was found by meaning only.
 
     Example:
         ```python

@@ -186,7 +186,7 @@ async def test_a_bad_choice_of_what_to_delete_is_named_and_nothing_is_sent(
 @pytest.mark.parametrize(
     ("older_than", "error", "named"),
     [
-        (timedelta(0), ValueError, "older_than must be longer than nothing"),
+        (timedelta(0), ValueError, "older_than must be longer than zero"),
         (timedelta(days=-1), ValueError, "older_than"),
         (datetime(2026, 1, 1), ValueError, "older_than .* time zone"),  # noqa: DTZ001  # as is wrong
         (date(2026, 1, 1), TypeError, "older_than must be a datetime.timedelta or"),

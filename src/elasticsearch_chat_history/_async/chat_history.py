@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     """Chat message history of one session, kept in Elasticsearch.
 
-    Making the object talks to nobody, and reading never changes anything: the index is made, or
-    an existing one checked and completed, before the first write. Objects are cheap, and those
-    over one client share their bulk requests; make one for each session or request.
+    Creating the object sends no request, and reading never changes anything. Before the first
+    write the index is created, or an existing one is checked and completed. Objects are cheap, and
+    all that use one client share bulk requests: create one for each session or request.
 
     Methods that send requests also raise the errors of the Elasticsearch client: `ApiError` where
     Elasticsearch refuses a request, `TransportError` where it cannot be reached. See
@@ -61,29 +61,29 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     Args:
         index: The index or alias that holds the messages.
         session_id: The key of the session, up to 32,766 bytes of UTF-8.
-        client: An `AsyncElasticsearch` client. It is used as it is, and not closed. Where it is
-            given, the arguments that begin with `es_` are not looked at.
+        client: An `AsyncElasticsearch` client. It is used as it is, and not closed. If it is
+            given, the other arguments that begin with `es_` are ignored.
         es_connection: The older name of `client`.
         es_url: The address to connect to, with scheme, host and port.
-        es_cloud_id: The Cloud ID to connect to, in place of `es_url`.
+        es_cloud_id: The Cloud ID to connect to, instead of `es_url`.
         es_user: The user to connect as, together with `es_password`.
         es_api_key: The API key to connect with; it takes precedence over a user's password.
         es_password: The password of `es_user`.
-        ensure_ascii: Whether `history` is stored with all other characters than ASCII escaped
-            (the default), or as they are.
+        ensure_ascii: Whether non-ASCII characters are stored escaped in `history` (the default),
+            or as they are.
         esnsure_ascii: The older name of `ensure_ascii`.
         history_size: How many of the last messages are read; None reads all.
-        ttl: The age from which on messages are no longer returned.
+        ttl: The age from which messages are no longer returned.
         metadata: What to store with each message, such as a tenant or user id; JSON values under
             str keys.
         refresh: When a write returns: once it is visible to every search (`True`), at once
-            (`False`), or with the next refresh of the index (`"wait_for"`). It is stored in each
+            (`False`), or with the next refresh of the index (`"wait_for"`). It is stored in any
             case. See https://www.elastic.co/docs/reference/elasticsearch/rest-apis/refresh-parameter
-        routing: Whether all messages of a session are kept on one shard. All writers and readers
-            of an index must agree on it.
-        max_retries: How often a request is tried again when the connection fails or the server
-            is overloaded or away (429, 502, 503, 504). The default takes about 30 seconds in all;
-            a server that this client has never reached is given up within a few seconds.
+        routing: Whether all messages of a session are stored on one shard. All writers and readers
+            of an index must use the same value.
+        max_retries: How often a request is retried when the connection fails or the server is
+            overloaded or unavailable (429, 502, 503, 504). The default allows about 30 seconds in
+            all. If this client has never reached the server, it gives up after a few seconds.
 
     Raises:
         ValueError: An argument has an unusable value, or two of them contradict each other.
@@ -152,11 +152,11 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     async def create_if_missing(self) -> None:
         """Make the index, or check an existing one and add the fields that it lacks.
 
-        Writing does this by itself. Each process looks at an index once, with one request.
+        A write does this by itself. Each process looks at an index once, with one request.
 
         Raises:
             IndexMappingError: A field has a type with which sessions cannot be told apart or
-                ordered, such as a `session_id` that is analysed text.
+                ordered, such as a `session_id` of the type `text`.
 
         Example:
             ```python
@@ -170,19 +170,19 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         """Return the messages of the session, oldest first.
 
         A session of up to 1,000 messages takes one request; a longer one is read from a point in
-        time, so that concurrent writers can't make messages appear twice or not at all. See
+        time, so that no message appears twice or is missed while others write. See
         https://www.elastic.co/docs/reference/elasticsearch/rest-apis/paginate-search-results
 
         Args:
             limit: How many of the last messages to return, at least 1; None means
-                `history_size`. Tool results at the start of a limited list whose call lies
-                before it are left out, as model providers reject such a list.
+                `history_size`. Tool results at the start of a limited list, whose call is not in
+                it, are left out, because model providers reject such a list.
 
         Returns:
-            The messages; an empty list where the session or the index does not exist.
+            The messages; an empty list if the session or the index does not exist.
 
         Raises:
-            UnreadableMessageError: A document does not hold a message.
+            UnreadableMessageError: A document cannot be read as a message.
             ValueError: `limit` is below 1.
 
         Example:
@@ -199,9 +199,9 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     ) -> AsyncGenerator[StoredMessage, None]:
         """Yield the messages of the session one by one, oldest first.
 
-        All come from one consistent snapshot, a point in time, and only `batch_size` of them are
-        in memory at once. `history_size` does not apply. Take no longer than five minutes for
-        each batch: then Elasticsearch forgets the snapshot.
+        All come from one point in time, and only `batch_size` of them are in memory at once.
+        `history_size` does not apply. The point in time expires if a batch takes longer than five
+        minutes.
 
         Args:
             batch_size: How many messages to read with one request, 1 to 10,000.
@@ -210,7 +210,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             A generator of the messages with their ids, times and metadata.
 
         Raises:
-            UnreadableMessageError: A document does not hold a message.
+            UnreadableMessageError: A document cannot be read as a message.
             ValueError: `batch_size` is below 1.
 
         Example:
@@ -238,14 +238,14 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     ) -> list[SearchHit]:
         """Return the messages of the session that match a text best, best first.
 
-        As `asearch()` of a store, which tells more, but in this session only. Messages older than
-        the `ttl` of the history are not found; `history_size` does not apply.
+        This is `asearch()` of a store, where more is said, limited to this session. Messages older
+        than the `ttl` of the history are not found; `history_size` does not apply.
 
         Args:
             query: The text. "Words in quotes" must stand together in this order. A text without
                 any word finds nothing.
             types: The types of messages to find, such as `["human", "ai"]`; None finds all.
-            since: The time from which on messages are found, with its time zone.
+            since: The time from which messages are found, with its time zone.
             until: The time before which messages are found, with its time zone.
             metadata: The keys and values that messages must have. A list means any of its
                 values, None that there is no such key.
@@ -254,17 +254,17 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
                 all of them.
             fuzzy: Whether words also match that differ by a letter or two; phrases stay exact.
             mode: `"text"` finds words, `"semantic"` meaning, `"hybrid"` both. The latter two need
-                a history that a store with `embeddings` made.
+                a history of a store with `embeddings`.
 
         Returns:
-            The hits with their scores, and where they match; an empty list where nothing does,
-            or there is no index.
+            The hits with their scores and highlights; an empty list if nothing matches, or if the
+            index does not exist.
 
         Raises:
-            ValueError: An argument has an unusable value, or a search by meaning is asked of a
-                history without `embeddings`.
+            ValueError: An argument has an unusable value, or `mode` needs `embeddings`, and the
+                history has none.
             TypeError: It is of the wrong type.
-            TransportError: Elasticsearch could not be reached. Errors of the model pass through.
+            Exception: An error of the embedding model is passed on.
 
         Example:
             ```python
@@ -299,9 +299,9 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             message: The message.
 
         Raises:
-            MessagesNotStoredError: The message is not stored, or its answer was lost.
-            TypeError: It is not a message, or holds something that JSON has no form for.
-            ApiError: Elasticsearch refused; the message is not stored.
+            MessagesNotStoredError: The message is not stored, or the response was lost.
+            TypeError: It is not a message, or has a value that cannot be written as JSON.
+            ApiError: Elasticsearch refused the request. The message is not stored.
 
         Example:
             ```python
@@ -317,28 +317,30 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         idempotency_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store messages, in their order, after all that this process has read or written.
+        """Store messages in their order, after all that this process has read or written.
 
-        They go out in one bulk request, together with those of concurrent callers; lists of more
-        than 2,000 messages or 4 MB take several. When it returns, all are stored, and with
-        `refresh=True` visible. Each has its id before the first attempt, so that no retry stores
-        it twice. See https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
-        A history of a store with `embeddings` first asks the model for a vector of each text, and
-        where it fails, or the index does not take the vector, stores the message without one.
+        They are sent in one bulk request, together with those of concurrent callers. Lists of more
+        than 2,000 messages or 4 MB take several requests. When the method returns, all messages
+        are stored, and with `refresh=True` visible. Each message gets its id before the first
+        attempt, so that no retry stores it twice. See
+        https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
+
+        A history of a store with `embeddings` first asks the model for a vector of each text. If
+        the model fails, or the index refuses the vector, the message is stored without it.
 
         Args:
             messages: The messages; an empty list sends nothing.
-            idempotency_key: A name of this call, such as the id of a job or request. The same
-                call with the same key again, from any process, stores only what is missing, where
-                the first would have put it.
-            metadata: What to store with these messages besides the `metadata` of the history; the
-                same key here takes precedence.
+            idempotency_key: A name of this call, such as the id of a job or request. If the same
+                call is made again with the same key, from any process, only what is missing is
+                stored, in the place that the first call would have given it.
+            metadata: What to store with these messages in addition to the `metadata` of the
+                history. A key that both have is taken from here.
 
         Raises:
             MessagesNotStoredError: Some messages are not stored, or it is not known whether they
-                are; it tells which, and why.
-            TypeError: Something in the list is not a message, or holds what JSON has no form
-                for. Nothing is stored.
+                are; the error says which, and why.
+            TypeError: Something in the list is not a message, or has a value that cannot be
+                written as JSON. Nothing is stored.
             ValueError: `metadata` is more than the index can hold. Nothing is stored.
             IndexMappingError: The index cannot hold chat history. Nothing is stored.
             ApiError: Elasticsearch refused the request as a whole. Nothing is stored.
@@ -362,17 +364,17 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     async def apop_messages(self, n: int = 1) -> list[StoredMessage]:
         """Remove the last messages of the session, for example a turn to be tried again.
 
-        Two callers at once never get the same message. Should an answer of Elasticsearch get lost
-        while one of them removes it, the other may.
+        Concurrent callers never get the same message, unless a response of Elasticsearch is lost
+        while one of them removes it.
 
         Args:
             n: How many messages to remove, at least 1.
 
         Returns:
-            What was removed, oldest first: less than `n` where the session has no more.
+            The removed messages, oldest first; fewer than `n` if the session has no more.
 
         Raises:
-            UnreadableMessageError: One of them does not hold a message. Nothing is removed.
+            UnreadableMessageError: One of them cannot be read as a message. Nothing is removed.
             ValueError: `n` is below 1.
             ChatHistoryError: Elasticsearch refused to remove some of them.
 
@@ -389,15 +391,15 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         """Remove messages of the session by their ids.
 
         Args:
-            ids: Ids of messages, as `StoredMessage.id` and `UnreadableMessageError.document_id`
-                give them. Those that are not in this session are left alone.
+            ids: Ids of messages, as in `StoredMessage.id` and
+                `UnreadableMessageError.document_id`. Ids of other sessions are ignored.
 
         Returns:
-            What was removed, oldest first, without documents that do not hold a message: these
-            are removed as well.
+            The removed messages, oldest first. Documents that cannot be read as messages are
+            removed too, and not returned.
 
         Raises:
-            TypeError: `ids` is not a list of texts.
+            TypeError: `ids` is not a list of str.
             ChatHistoryError: Elasticsearch refused to remove some of them.
 
         Example:
@@ -413,20 +415,20 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     async def aset_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Replace the content of the session.
 
-        The new messages are stored first, and then the old ones removed, so that readers always
-        find all of the old or all of the new; for a moment some of the others may be beside them.
-        After a crash in between both are there; the next `aset_messages` mends that. Of two at the
-        same time, or of messages that are added meanwhile, what was stored later in the order of
-        the session stays.
+        The new messages are stored first, and then the old ones are removed. Readers always find
+        all of the old or all of the new messages, and for a short time some of the others too.
+        After a crash in between both are there; the next `aset_messages` removes the old ones. If
+        others replace or add messages at the same time, what comes later in the order of the
+        session stays.
 
         Args:
             messages: The messages; an empty list clears the session.
 
         Raises:
-            MessagesNotStoredError: Some of the new messages could not be stored. The old ones are
-                all there, and the new ones removed again as far as possible.
-            TypeError: Something in the list is not a message, or holds what JSON has no form for.
-                Nothing is changed.
+            MessagesNotStoredError: Some of the new messages could not be stored. All old ones are
+                still there, and the new ones are removed again as far as possible.
+            TypeError: Something in the list is not a message, or has a value that cannot be
+                written as JSON. Nothing is changed.
 
         Example:
             ```python
@@ -445,24 +447,24 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     ) -> Self:
         """Copy the session, or its beginning, to another id.
 
-        The copies keep their order, times and metadata, and get ids of their own. They are read
-        and written in pages, so that a long session does not have to fit in memory. When it
-        fails, what was copied is removed again as far as possible.
+        The copies keep their order, times and metadata, and get new ids. They are read and written
+        in pages, so that a long session does not have to fit in memory. If copying fails, the
+        copies are removed again as far as possible.
 
         Args:
-            new_session_id: The session to make.
-            until: The id of the last message to copy, as `StoredMessage.id` gives it; None copies
-                all. Messages that `ttl` hides are not copied.
-            overwrite: Whether a session of that id is replaced: its messages are removed once the
+            new_session_id: The id of the new session.
+            until: The id of the last message to copy, as in `StoredMessage.id`; None copies all.
+                Messages that `ttl` hides are not copied.
+            overwrite: Whether to replace a session of that id: its messages are removed when the
                 copies are stored.
 
         Returns:
-            The history of the new session, with the options and the client of this one. The client
-            is closed with this one, if this one made it.
+            The history of the new session, with the options and the client of this one. If this
+            history created the client, closing this history closes it.
 
         Raises:
             SessionExistsError: The new session has messages, and `overwrite` is not set.
-            UnreadableMessageError: A document does not hold a message.
+            UnreadableMessageError: A document cannot be read as a message.
             MessagesNotStoredError: Some copies could not be stored.
             ValueError: `until` is not in the session, or both sessions are the same.
 
@@ -483,7 +485,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         return self._of(new, self._connection)
 
     async def aclear(self) -> None:
-        """Remove all messages of the session, also those that `ttl` or `history_size` hide.
+        """Remove all messages of the session, including those that `ttl` or `history_size` hide.
 
         Example:
             ```python
@@ -494,7 +496,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             await editing.clear(session)
 
     async def aclose(self) -> None:
-        """Close the history, and its client if the history made it. Closing twice does nothing.
+        """Close the history, and its client if the history created it. Closing twice is safe.
 
         Example:
             ```python
@@ -524,7 +526,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
 
     @classmethod
     def _of(cls, session: AsyncSession, connection: AsyncConnection) -> Self:
-        """Return a history that shares a connection, and does not close it."""
+        """Return a history that shares a connection and does not close it."""
         history = cls.__new__(cls)
         cls._bind(history, session, connection, owns_connection=False)
         return history
@@ -549,7 +551,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
 
     @contextmanager
     def _open(self, failure: str) -> Iterator[AsyncSession]:
-        """Give the session to a block, and log an error of Elasticsearch's as `failure`."""
+        """Give the session to a `with` block, and log an error of Elasticsearch as `failure`."""
         session = self._open_session()
         with logged(failure):
             yield session

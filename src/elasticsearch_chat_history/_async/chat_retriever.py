@@ -51,18 +51,18 @@ class AsyncSearchableStore(Protocol):
 class AsyncElasticsearchChatRetriever(AsyncRetrieverInterface):
     """Finds messages for a chain or an agent, as a LangChain retriever.
 
-    `store.as_retriever()` makes one. Each option is that of `store.asearch()`. It can also be
+    `store.as_retriever()` creates one. Each option is that of `store.asearch()`. It can also be
     given with a query, and then takes precedence: `ainvoke(query, limit=3)`.
 
-    A document has the text of a message as its `page_content` and the id of the message as its
-    `id`. Its `metadata` can be written as JSON: `session_id`, `message_id`, `type`, `created_at`
+    The `page_content` of a document is the text of a message, and its `id` the id of the message.
+    Its `metadata` can be written as JSON: `session_id`, `message_id`, `type`, `created_at`
     (ISO 8601, in UTC), `score`, and `metadata`, which is that of the message.
 
     Attributes:
-        store: The `AsyncElasticsearchChatStore` to search. Closing it is up to whoever made it.
+        store: The `AsyncElasticsearchChatStore` to search. The retriever does not close it.
         session_id: The session to search; None searches all.
         types: The types of messages to find, such as `["human"]`; None finds all.
-        since: The time from which on messages are found, with a time zone.
+        since: The time from which messages are found, with a time zone.
         until: The time before which messages are found, with a time zone.
         message_metadata: The keys and values that messages must have. It is the option `metadata`
             of `asearch()`, `as_retriever()` and `ainvoke()`. A retriever's own attribute

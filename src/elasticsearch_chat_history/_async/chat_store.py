@@ -75,8 +75,8 @@ if TYPE_CHECKING:
 class AsyncElasticsearchChatStore:
     """All sessions of one index: list, search, forget, copy and complete them.
 
-    Making the object talks to nobody. Its histories share its client and their bulk requests;
-    `session()` makes one.
+    Creating the object sends no request. `session()` gives the history of a session; all of them
+    share the client of the store, and their bulk requests.
 
     Methods that send requests also raise the errors of the Elasticsearch client: `ApiError` where
     Elasticsearch refuses a request, `TransportError` where it cannot be reached. See
@@ -84,43 +84,44 @@ class AsyncElasticsearchChatStore:
 
     Args:
         index: The index or alias that holds the messages.
-        client: An `AsyncElasticsearch` client. It is used as it is, and not closed. Where it is
-            given, the arguments that begin with `es_` are not looked at.
+        client: An `AsyncElasticsearch` client. It is used as it is, and not closed. If it is
+            given, the other arguments that begin with `es_` are ignored.
         es_connection: The older name of `client`.
         es_url: The address to connect to, with scheme, host and port.
-        es_cloud_id: The Cloud ID to connect to, in place of `es_url`.
+        es_cloud_id: The Cloud ID to connect to, instead of `es_url`.
         es_user: The user to connect as, together with `es_password`.
         es_api_key: The API key to connect with; it takes precedence over a user's password.
         es_password: The password of `es_user`.
-        ensure_ascii: Whether `history` is stored with all other characters than ASCII escaped
-            (the default), or as they are.
+        ensure_ascii: Whether non-ASCII characters are stored escaped in `history` (the default),
+            or as they are.
         esnsure_ascii: The older name of `ensure_ascii`.
         history_size: How many of the last messages a history reads; None reads all.
-        ttl: The age from which on messages are no longer returned, listed or found.
+        ttl: The age from which messages are no longer returned, listed or found.
         metadata: What to store with each message, such as a tenant; JSON values under str keys.
         refresh: When a write returns: once it is visible to every search (`True`), at once
-            (`False`), or with the next refresh of the index (`"wait_for"`). It is stored in each
+            (`False`), or with the next refresh of the index (`"wait_for"`). It is stored in any
             case. See https://www.elastic.co/docs/reference/elasticsearch/rest-apis/refresh-parameter
-        routing: Whether all messages of a session are kept on one shard, so that reading a session
-            asks one shard instead of all. It pays with many shards and short sessions; sessions
-            that differ much in size fill the shards unevenly. All writers and readers of an index
-            must agree on it: in an index that we make, a writer without it is refused. See
+        routing: Whether all messages of a session are stored on one shard, so that reading a
+            session asks one shard instead of all. It helps with many shards and short sessions;
+            sessions of very different sizes fill the shards unevenly. All writers and readers of
+            an index must use the same value: an index created with it refuses others. See
             https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/mapping-routing-field
-        max_retries: How often a request is tried again when the connection fails or the server
-            is overloaded or away (429, 502, 503, 504). The default takes about 30 seconds in all;
-            a server that this client has never reached is given up within a few seconds.
-        embeddings: A LangChain embedding model. With it a vector is stored with each message that
-            has a text, and `asearch()` can search by meaning. Messages are stored without one
-            when the model fails; `abackfill()` adds it later. All users of an index should use
+        max_retries: How often a request is retried when the connection fails or the server is
+            overloaded or unavailable (429, 502, 503, 504). The default allows about 30 seconds in
+            all. If this client has never reached the server, it gives up after a few seconds.
+        embeddings: A LangChain embedding model. With it, a vector is stored with each message that
+            has text, and `asearch()` can search by meaning. If the model fails, messages are
+            stored without a vector; `abackfill()` adds it later. All users of an index should use
             the same model.
-        number_of_shards: Of an index that we make, like the four below, which an existing index
-            keeps as they are. None leaves each to Elasticsearch and its index templates.
-        number_of_replicas: How many copies of each shard there are; Serverless refuses this and
-            `number_of_shards`.
-        refresh_interval: How often the index is refreshed by itself, such as `"30s"`.
+        number_of_shards: How many primary shards a new index has. This and the four arguments
+            below have no effect on an existing index. With None, Elasticsearch and its index
+            templates decide.
+        number_of_replicas: How many copies of each primary shard a new index has. Serverless
+            refuses this and `number_of_shards`.
+        refresh_interval: How often a new index is refreshed, such as `"30s"`.
         codec: How stored fields are compressed, such as `"best_compression"`.
-        analyzer: How the text of messages is cut into words for searching, such as `"english"` or
-            `"cjk"`. See https://www.elastic.co/docs/reference/text-analysis/analyzer-reference
+        analyzer: The analyzer of the text of messages, such as `"english"` or `"cjk"`. See
+            https://www.elastic.co/docs/reference/text-analysis/analyzer-reference
 
     Raises:
         ValueError: An argument has an unusable value, or two of them contradict each other.
@@ -200,12 +201,12 @@ class AsyncElasticsearchChatStore:
     async def create_if_missing(self) -> None:
         """Make the index, or check an existing one and add the fields that it lacks.
 
-        Writing does this by itself. Each process looks at an index once, with one request.
+        A write does this by itself. Each process looks at an index once, with one request.
 
         Raises:
             IndexMappingError: A field has a type with which sessions cannot be told apart or
-                ordered, such as a `session_id` that is analysed text.
-            ApiError: Elasticsearch refused, for example an unknown analyzer or codec.
+                ordered, such as a `session_id` of the type `text`.
+            ApiError: Elasticsearch refused the index, for example because of an unknown analyzer.
 
         Example:
             ```python
@@ -220,13 +221,13 @@ class AsyncElasticsearchChatStore:
     ) -> AsyncElasticsearchChatMessageHistory:
         """Return the history of one session, which shares this store's client.
 
-        The function itself is what `RunnableWithMessageHistory` takes.
+        `RunnableWithMessageHistory` takes this method as its factory.
 
         Args:
             session_id: The key of the session, up to 32,766 bytes of UTF-8.
-            options: Those of the store to replace for this history: `ensure_ascii`,
-                `history_size`, `ttl`, `refresh`, `max_retries`; and `metadata` to add to that of
-                the store.
+            options: Options that replace those of the store for this history: `ensure_ascii`,
+                `history_size`, `ttl`, `refresh`, `max_retries`. `metadata` is added to that of the
+                store.
 
         Returns:
             The history. Closing it leaves the client open.
@@ -259,33 +260,33 @@ class AsyncElasticsearchChatStore:
     ) -> list[SessionSummary]:
         """Return a page of the sessions, each with its count, times and last message.
 
-        Filters are on messages: with `metadata`, or the `ttl` of the store, a session is listed if
-        any of its messages match, and its summary tells of these only. Counts and order are exact
+        Filters apply to messages: with `metadata`, or the `ttl` of the store, a session is listed
+        if any of its messages match, and its summary counts these only. Counts and order are exact
         on any number of shards.
 
-        By id, all sessions can be listed page by page, and one that is there all the time comes
-        exactly once, whoever writes meanwhile. By their last messages, the 10,000 most recent can
-        be listed. One that gets a message meanwhile moves to the front and is not repeated; one
-        that loses its last message moves back, and may come again. See
+        In the order `"id"`, all sessions can be listed page by page; one that exists all the time
+        is listed exactly once, whatever is written meanwhile. In the order `"recent"`, the 10,000
+        most recent can be listed. A session that gets a message meanwhile moves to the front and
+        is not repeated; one that loses its last message moves back, and may be repeated. See
         https://www.elastic.co/docs/reference/elasticsearch/rest-apis/collapse-search-results and
         https://www.elastic.co/docs/reference/aggregations/search-aggregations-bucket-composite-aggregation
 
         Args:
-            order: `"recent"` has the session with the newest last message first, and those of one
-                millisecond by id; `"id"` goes by the code points of the ids.
+            order: `"recent"` sorts by the time of the last message, newest first, and then by id;
+                `"id"` by the code points of the ids.
             limit: How many sessions to return, 1 to 10,000.
-            after: The last session of the page before, from a call with the same other arguments;
-                None begins at the first.
+            after: The last session of the previous page, from a call with the same other
+                arguments; None starts with the first session.
             prefix: What the ids of the sessions begin with.
             metadata: What the messages were stored with. A list means any of its values, None
                 that there is no such key.
 
         Returns:
-            The sessions; an empty list behind the last one, and where the index does not exist.
+            The sessions; an empty list after the last one, and if the index does not exist.
 
         Raises:
-            ChatHistoryError: The page lies behind the 10,000 most recent sessions.
-            UnreadableMessageError: The last document of a session does not hold a message.
+            ChatHistoryError: The page comes after the 10,000 most recent sessions.
+            UnreadableMessageError: The last document of a session cannot be read as a message.
             ValueError: `order`, `limit` or `metadata` has an unusable value.
             TypeError: An argument is of the wrong type.
 
@@ -310,7 +311,7 @@ class AsyncElasticsearchChatStore:
     ) -> int:
         """Return how many sessions have messages, without those that `ttl` hides.
 
-        They are counted one by one, 10,000 with each request.
+        Each request counts up to 10,000 sessions.
 
         Args:
             prefix: What the ids of the sessions begin with.
@@ -318,7 +319,7 @@ class AsyncElasticsearchChatStore:
                 counts if any of its messages match.
 
         Returns:
-            Their exact number; 0 where the index does not exist.
+            The exact number; 0 if the index does not exist.
 
         Raises:
             ValueError: `metadata` has an unusable value.
@@ -343,7 +344,7 @@ class AsyncElasticsearchChatStore:
             metadata: What the messages were stored with, as for `alist_sessions()`.
 
         Returns:
-            Their exact number; 0 where the index does not exist.
+            The exact number; 0 if the index does not exist.
 
         Raises:
             ValueError: An argument has an unusable value.
@@ -376,30 +377,28 @@ class AsyncElasticsearchChatStore:
     ) -> list[SearchHit]:
         """Return the messages that match a text best, best first.
 
-        Any text can be searched for: it has no syntax but quotes around phrases, so that no text
-        is an error. Of equal matches the newer one goes first. Messages older than the `ttl` of
-        the store are not found, and a document that holds no message is left out, with a warning
-        in the log.
+        Any text can be searched for. It has no syntax but quotes around phrases, so no text is an
+        error. Of equal matches the newer one comes first. Messages older than the `ttl` of the
+        store are not found. A document that cannot be read as a message is left out, with a
+        warning in the log.
 
         By words, messages are ranked with BM25:
         https://www.elastic.co/docs/reference/elasticsearch/index-settings/similarity
-        By meaning, they are ranked by how near their vectors are to that of the text:
+        By meaning, they are ranked by the similarity of their vectors to that of the text (kNN):
         https://www.elastic.co/docs/solutions/search/vector/knn
 
         Messages that langchain-elasticsearch wrote are searched by words in their JSON until
         `abackfill()` completes them. Until then their matches are approximate: names of JSON
-        fields match as words do, a word after a line break does not match, the types of
-        messages are compared only after the best `limit` are found, nothing is highlighted, and
-        nothing is found by meaning.
+        fields match like words, a word after a line break does not match, `types` is applied
+        after the best `limit` are found, nothing is highlighted, and nothing is found by meaning.
 
         Args:
-            query: The text. "Words in quotes" must stand together in this order. Of a long text
-                the first 200 words within 4,000 characters are looked for; each character of
-                Chinese, Japanese, Korean or Thai counts as a word. A text without any word finds
-                nothing.
+            query: The text. "Words in quotes" must stand together in this order. Only the first
+                200 words within 4,000 characters are used; each character of Chinese, Japanese,
+                Korean or Thai counts as a word. A text without any word finds nothing.
             session_id: The only session to search; None searches all.
             types: The types of messages to find, such as `["human", "ai"]`; None finds all.
-            since: The time from which on messages are found, with its time zone.
+            since: The time from which messages are found, with its time zone.
             until: The time before which messages are found, with its time zone.
             metadata: The keys and values that messages must have. A list means any of its
                 values, None that there is no such key.
@@ -408,24 +407,23 @@ class AsyncElasticsearchChatStore:
             operator: `"or"` finds messages with any of the words or phrases, `"and"` those with
                 all of them.
             fuzzy: Whether words also match that differ by one letter (three to five letters) or
-                by two (longer ones); phrases stay exact. The first 50 words are looked for. See
+                by two (longer ones); phrases stay exact. Only the first 50 words are used. See
                 https://www.elastic.co/docs/reference/elasticsearch/rest-apis/common-options
             mode: `"text"` finds words, `"semantic"` meaning, with the `embeddings` of the store;
-                filters apply to both, `operator` and `fuzzy` to words only. `"hybrid"` puts both
-                rankings together by reciprocal rank fusion, so that what stands high in either,
-                and most of all in both, goes first.
+                filters apply to both, `operator` and `fuzzy` to words only. `"hybrid"` combines
+                both rankings by reciprocal rank fusion.
 
         Returns:
-            The hits with their scores, and where they match: parts of the first 100,000
-            characters of a text. An empty list where nothing matches, or there is no index.
+            The hits with their scores, and highlights from the first 100,000 characters of a text;
+            an empty list if nothing matches, or if the index does not exist.
 
         Raises:
-            ValueError: An argument has an unusable value, or a search by meaning is asked of a
-                store without `embeddings`.
+            ValueError: An argument has an unusable value, or `mode` needs `embeddings`, and the
+                store has none.
             TypeError: It is of the wrong type.
-            ApiError: Elasticsearch refused, for example as the vectors in the index have other
-                dimensions than those of the model.
-            TransportError: Elasticsearch could not be reached. Errors of the model pass through.
+            ApiError: Elasticsearch refused the request, for example because the vectors in the
+                index have other dimensions than those of the model.
+            Exception: An error of the embedding model is passed on.
 
         Example:
             ```python
@@ -488,8 +486,9 @@ class AsyncElasticsearchChatStore:
     ) -> int:
         """Remove the messages of these sessions, or with this metadata, from the index.
 
-        Where both are given, a message goes that matches both. All go that are stored when the
-        call begins, also those that `ttl` hides; what is written meanwhile may stay. See
+        If both are given, a message is removed if it matches both. All messages are removed that
+        are stored when the call starts, including those that `ttl` hides; what is written
+        meanwhile may stay. See
         https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-delete-by-query
 
         Args:
@@ -498,13 +497,13 @@ class AsyncElasticsearchChatStore:
                 A list means any of its values, None that there is no such key.
 
         Returns:
-            How many messages Elasticsearch said it removed. Where a connection was lost and the
-            request sent again, it may be fewer than went.
+            How many messages Elasticsearch reported as removed. If a connection was lost and the
+            request was retried, more may have been removed.
 
         Raises:
-            ValueError: Nothing says what to remove, or an argument has an unusable value.
+            ValueError: Neither is given, or an argument has an unusable value.
             TypeError: An argument is of the wrong type, such as one id in place of a list.
-            ChatHistoryError: Others changed some of the messages all the time; these may be left.
+            ChatHistoryError: Others kept changing some of the messages; these may be left.
 
         Example:
             ```python
@@ -533,19 +532,19 @@ class AsyncElasticsearchChatStore:
         See https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-delete-by-query
 
         Args:
-            older_than: Messages go that were stored longer ago than this, or before this time,
-                which needs a time zone.
-            metadata: What the messages that go were stored with; None or an empty mapping lets
-                all go that are old enough.
+            older_than: The age from which messages are removed, or the time before which they
+                were stored, with its time zone.
+            metadata: What the messages were stored with; None or an empty mapping removes all
+                that are old enough.
 
         Returns:
-            How many messages Elasticsearch said it removed. Where a connection was lost and the
-            request sent again, it may be fewer than went.
+            How many messages Elasticsearch reported as removed. If a connection was lost and the
+            request was retried, more may have been removed.
 
         Raises:
             ValueError: `older_than` is zero or less, or a time without a zone.
             TypeError: An argument is of the wrong type.
-            ChatHistoryError: Others changed some of the messages all the time; these may be left.
+            ChatHistoryError: Others kept changing some of the messages; these may be left.
 
         Example:
             ```python
@@ -566,24 +565,23 @@ class AsyncElasticsearchChatStore:
         """Yield all messages as records of plain JSON values, sorted by session and order.
 
         A record has the keys `id`, `session_id`, `created_at` (ISO 8601 in UTC), `seq` (the place
-        in the order, None where langchain-elasticsearch wrote the message), `message` (as
-        `langchain_core.messages.message_to_dict` gives it) and `metadata`. A message that cannot
-        be read does not end a backup: its record has the stored text as `history` in place of
-        `message`. A year beyond 9999, from a broken clock, is given as a number of milliseconds.
+        in the order, None if langchain-elasticsearch wrote the message), `message` (as
+        `langchain_core.messages.message_to_dict` returns it) and `metadata`. If a message cannot
+        be read, its record has the stored text as `history` instead of `message`. A year beyond
+        9999, from a broken clock, is given as a number of milliseconds.
 
-        All come from one consistent snapshot, a point in time, and only `batch_size` of them are
-        in memory at once; `ttl` does not apply. Take no longer than five minutes for each batch:
-        then Elasticsearch forgets the snapshot. See
+        All come from one point in time, and only `batch_size` of them are in memory at once; `ttl`
+        does not apply. The point in time expires if a batch takes longer than five minutes. See
         https://www.elastic.co/docs/reference/elasticsearch/rest-apis/paginate-search-results
 
         Args:
             session_ids: The sessions to export; None exports all.
-            metadata: What the messages must have: for each key the value, or a list of which one
-                is enough.
+            metadata: The keys and values that messages must have. A list means any of its
+                values, None that there is no such key.
             batch_size: How many messages to read with one request, 1 to 10,000.
 
         Returns:
-            A generator of the records; it yields nothing where the index does not exist.
+            A generator of the records; it yields nothing if the index does not exist.
 
         Raises:
             ValueError: An argument has an unusable value.
@@ -607,28 +605,29 @@ class AsyncElasticsearchChatStore:
     async def aimport(self, records: AsyncAnyIterable[Mapping[str, Any] | str | bytes]) -> int:
         """Store exported records under their own ids, with their times, order and metadata.
 
-        An import that was interrupted is simply repeated with the same records: what is stored
-        already is left as it is. Only some thousand records are in memory at once. Unless the
-        store has `refresh=False`, one refresh at the end makes them visible; it takes the
-        maintenance privilege, without which they are visible with the next one.
+        To continue an import that was interrupted, repeat it with the same records: what is
+        stored already stays as it is. Only a few thousand records are in memory at once. Unless
+        the store has `refresh=False`, one refresh at the end makes them visible. Without the
+        maintenance privilege they are visible after the next refresh of the index.
 
         Args:
             records: An iterable of records, or of lines of JSON, such as an open file or the
                 `aexport()` of another store. Blank lines are skipped. Records of one session and
-                time that have no `seq` keep their order.
+                time without `seq` keep their order.
 
         Returns:
             How many records are stored.
 
         Raises:
-            ValueError: A record is not one, lacks something, or holds more than the index can.
-                Its position (from 0) is told, and how many before it are stored.
+            ValueError: A record is malformed or incomplete, or the index cannot hold it. The error
+                gives its position (from 0), and how many records before it are stored.
             MessagesNotStoredError: Some records are not stored, or it is not known whether they
-                are; it tells which of the last few thousand, by their position in `records`.
-                Those before are stored.
-            TypeError: `records` is a text or a record itself.
+                are; the error says which of the last few thousand, by their position in
+                `records`. All before these are stored.
+            TypeError: `records` is a str or a record itself.
             IndexMappingError: The index cannot hold chat history. Nothing is stored.
-            ApiError: Elasticsearch refused; the last few thousand records are not stored.
+            ApiError: Elasticsearch refused a request; the last few thousand records are not
+                stored.
 
         Example:
             ```python
@@ -652,11 +651,11 @@ class AsyncElasticsearchChatStore:
     async def abackfill(self, *, batch_size: int = PAGE_SIZE) -> int:
         """Complete the messages that langchain-elasticsearch wrote.
 
-        They get what it does not store: the text for `asearch()`, their type, and a fixed place
-        in the order. Their order does not change, and messages may be read and written meanwhile.
-        Where the store has `embeddings`, all messages that have a text and no vector get one.
-        When it is interrupted, call it again: what is complete is not looked at any more. A
-        document that cannot be read stays incomplete; one line of the log counts these.
+        They get what it does not store: the text for `asearch()`, the type, and a fixed place in
+        the order. The order does not change, and messages can be read and written meanwhile. If
+        the store has `embeddings`, all messages with text and without a vector get one. If it is
+        interrupted, call it again: it continues with what is incomplete. A document that cannot be
+        read stays incomplete; one log line counts these.
 
         Args:
             batch_size: How many messages to read with one request, 1 to 10,000.
@@ -665,8 +664,8 @@ class AsyncElasticsearchChatStore:
             How many messages were completed.
 
         Raises:
-            ChatHistoryError: The index lacks fields that this client must not add, or some
-                messages could not be changed; it says how many, and why.
+            ChatHistoryError: The index lacks fields that this client may not add, or some
+                messages could not be changed; the error says how many, and why.
             IndexMappingError: The index cannot hold chat history.
             ValueError: `batch_size` is below 1.
 
@@ -681,7 +680,7 @@ class AsyncElasticsearchChatStore:
             return await AsyncBackfill(index, self._embeddings).run(size)
 
     async def aclose(self) -> None:
-        """Close the store, and its client if the store made it. Closing twice does nothing.
+        """Close the store, and its client if the store created it. Closing twice is safe.
 
         Its histories are closed with it.
 
@@ -719,7 +718,7 @@ class AsyncElasticsearchChatStore:
 
     @contextmanager
     def _open(self, failure: str) -> Iterator[AsyncChatIndex]:
-        """Give the index to a block, and log an error of Elasticsearch's as `failure`."""
+        """Give the index to a `with` block, and log an error of Elasticsearch as `failure`."""
         index = self._open_index()
         with logged(failure):
             yield index

@@ -15,12 +15,12 @@ from weakref import WeakValueDictionary
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, MutableMapping
 
-# Messages of one session get a millisecond each: langchain-elasticsearch, which may read them as
-# well, pages by `created_at` alone and loses those that share one.
+# Messages of one session get a millisecond each: langchain-elasticsearch, which may read them
+# too, pages by `created_at` alone and loses messages that share one.
 SPACING = 1_000
-# So far may many messages at once run ahead of the time; then they share milliseconds after all.
+# How far a session may run ahead of the time; beyond that its messages share milliseconds.
 MAX_RUN_AHEAD = 10_000_000
-# Clocks kept by NTP differ by less; what is further ahead comes from a broken one.
+# Clocks synchronized by NTP differ by less; what is further ahead comes from a broken clock.
 MAX_DRIFT = 1_000_000
 # Sessions that are ahead of the time; the longest unused ones are forgotten first.
 MAX_SESSIONS = 10_000
@@ -32,7 +32,7 @@ def system_microseconds() -> int:
 
 
 class Ticks:
-    """The values that one call has, or several calls that are the same."""
+    """The values of one call, or of several attempts at the same call."""
 
     def __init__(self, values: range) -> None:
         self.values = values
@@ -41,9 +41,9 @@ class Ticks:
 class HybridLogicalClock:
     """Gives microsecond time stamps that never go backwards, and never repeat in a session.
 
-    A value that was read (`observe`) pushes the clock past it, so that whatever is written
-    afterwards sorts after it. A value from further in the future than `max_drift` does so for its
-    own session only: one broken clock in the cluster must not drag all sessions along.
+    A value that was read (`observe`) moves the clock past it, so that what is written afterwards
+    sorts after it. A value further in the future than `max_drift` does so for its own session
+    only: one broken clock in the cluster must not affect all sessions.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class HybridLogicalClock:
         self._last = 0
         # The last value of each session that is ahead of the time.
         self._last_of_session: OrderedDict[Hashable, int] = OrderedDict()
-        # Values of one call differ by whole milliseconds, so that two calls never meet as long as
-        # they differ within the millisecond. For each such rest: where the last call ended.
+        # Values of one call differ by whole milliseconds, so two calls have no value in common if
+        # their microseconds within the millisecond differ. For each of these: the last value.
         self._ends = [0] * SPACING
 
     def tick(self, session: Hashable, count: int = 1) -> range:
@@ -86,12 +86,12 @@ class HybridLogicalClock:
     def ticks_of_call(self, session: Hashable, key: str | None, count: int) -> Ticks:
         """Return `count` values for a call, the same for all calls with its key at that time.
 
-        Of the same call made twice at once, each may store some of the messages: with the same
+        If the same call is made twice at once, each may store some of the messages. With the same
         values, it does not matter which. The values are shared as long as somebody holds them.
 
         Args:
             session: The session.
-            key: The idempotency key of the call, or None for one that stands alone.
+            key: The idempotency key of the call, or None if it has none.
             count: How many values it needs, at least 1.
         """
         if key is None:

@@ -27,7 +27,7 @@ Hit = Mapping[str, Any]
 
 # Makes the ids that are derived from an idempotency key differ from all other uuid5.
 IDEMPOTENCY_NAMESPACE = uuid.UUID("7c1f1d5e-58a3-4d0b-9a57-3f5c2f0f6f11")
-# What `messages_from_dict` reads. One document of another type would make its session unreadable.
+# The types that `messages_from_dict` reads; another one would make its session unreadable.
 READABLE_TYPES = frozenset(
     {
         *("human", "ai", "system", "chat", "function", "tool", "remove"),
@@ -88,7 +88,7 @@ def documents_of(
     """Return one document for each message.
 
     Raises:
-        TypeError: A message holds something that JSON has no form for; it names the position.
+        TypeError: A message cannot be written as JSON; the error names its position.
     """
     return [
         Document(
@@ -109,7 +109,7 @@ def documents_of(
 
 
 def copy_of(hit: Hit, seq: int, session_id: str) -> Document:
-    """Return a document that has all of a hit's but its id, for another session.
+    """Return a copy of a hit with a new id, for another session.
 
     Raises:
         UnreadableMessageError: The document does not hold a message.
@@ -145,7 +145,7 @@ def time_ordered_id(seq: int) -> str:
 
 
 def derived_id(session_id: str, idempotency_key: str, position: int) -> str:
-    """Return the id that a message of this call always gets."""
+    """Return the id of a message of a call, the same for each attempt."""
     name = json.dumps([session_id, idempotency_key, position])
     return str(uuid.uuid5(IDEMPOTENCY_NAMESPACE, name))
 
@@ -167,8 +167,8 @@ def message_of(hit: Hit, session_id: str) -> BaseMessage:
     else:
         try:
             return messages_from_dict([stored])[0]
-        except Exception as error:  # noqa: BLE001  # the text is foreign, so anything may fail
-            # The error itself may quote the message, so only its kind is told.
+        except Exception as error:  # noqa: BLE001  # any text may be stored, so anything may fail
+            # The error itself may quote the message, so only its type is named.
             reason = (
                 f"its history field is not a message that langchain-core knows "
                 f"({type(error).__name__}, type {_type_name(stored)})"
@@ -211,7 +211,7 @@ def _history_of(message: BaseMessage, position: int, *, ensure_ascii: bool) -> s
     except (TypeError, ValueError, RecursionError) as error:
         reason = _json_reason(error)
     else:
-        # Elasticsearch refuses lone surrogates, so such a message is escaped all the same.
+        # Elasticsearch refuses lone surrogates, so such a message is escaped anyway.
         return text if is_encodable(text) else json.dumps(as_dict)
     raise TypeError(
         f"The message at position {position} (type {message.type!r}) cannot be written as JSON: "

@@ -25,7 +25,7 @@ VECTOR = "embedding"
 VECTOR_PROPERTY: dict[str, Any] = {"type": "dense_vector", "similarity": "cosine"}
 # Without these three nothing can be written or found; upstream's indices have them.
 UPSTREAM_FIELDS = ("session_id", "created_at", "history")
-# A wrong type of these loses sessions or their order, so that such an index is refused.
+# With a wrong type of these, sessions or their order are lost, so such an index is refused.
 EXACT_FIELDS = ("session_id", "created_at", "seq")
 # The name of a dynamic template that no index has, see `write_guard`.
 GUARD = "index_made_by_create_if_missing"
@@ -33,9 +33,9 @@ GUARD = "index_made_by_create_if_missing"
 
 @dataclass(frozen=True)
 class IndexDefinition:
-    """What we ask for when we make an index; nothing is asked for that is None.
+    """The index that we create if it is missing; what is None is left to Elasticsearch.
 
-    Serverless refuses settings for shards and replicas, so that there is no default for them.
+    Serverless refuses settings for shards and replicas, so there is no default for them.
     """
 
     number_of_shards: int | None = None
@@ -70,7 +70,7 @@ class IndexDefinition:
     def mappings(self) -> dict[str, Any]:
         """The mappings of a new index."""
         if self.routing:
-            # Whoever writes without a routing value is refused, and not spread over the shards.
+            # A write without a routing value is refused, instead of going to any shard.
             return {"properties": self.properties, "_routing": {"required": True}}
         return {"properties": self.properties}
 
@@ -128,7 +128,7 @@ def report_on(
 ) -> MappingReport:
     """Compare the `fields` of a field capabilities answer with the `wanted` properties.
 
-    Field capabilities need the `read` privilege only, and answer for aliases as for indices:
+    Field capabilities need the `read` privilege only, and work for aliases as for indices:
     https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-field-caps
 
     Raises:
@@ -151,10 +151,9 @@ def report_on(
 def write_guard(layout: IndexLayout) -> dict[str, str]:
     """Return the part of a bulk action that makes an unprepared index refuse the document.
 
-    A document for an index that has vanished would make Elasticsearch create the index and guess
-    the type of each field: `session_id` would become analysed text. Naming a dynamic template that
-    does not exist for a field has no effect where the field is mapped, and is an error where it
-    is not:
+    If the index has vanished, a document would make Elasticsearch create it and guess the type of
+    each field: `session_id` would become a `text` field. Naming a dynamic template that does not
+    exist has no effect if the field is mapped, and is an error if it is not:
     https://www.elastic.co/docs/manage-data/data-store/mapping/dynamic-templates
     """
     fields = ["session_id"]

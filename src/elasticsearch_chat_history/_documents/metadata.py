@@ -28,12 +28,12 @@ def checked_metadata(metadata: object) -> dict[str, Any] | None:
 def merged_metadata(
     general: Mapping[str, Any] | None, special: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
-    """Return both together; a key of `special` goes before the same key of `general`."""
+    """Return both together; for a key in both, the value of `special` takes precedence."""
     return {**(general or {}), **(special or {})} or None
 
 
-# What is returned is a copy of plain dicts and lists: json writes no other mappings, and what the
-# caller does to the original later must not reach what was checked.
+# The result is a copy of plain dicts and lists: json writes no other mappings, and later changes
+# of the original must not affect what was checked.
 def _plain_mapping(mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
     if depth > MAX_METADATA_DEPTH:
         raise ValueError(f"metadata must not be nested deeper than {MAX_METADATA_DEPTH} levels")

@@ -77,7 +77,7 @@ def record_of(hit: Hit) -> dict[str, Any]:
         "session_id": source["session_id"],
         "created_at": _time_text(int(hit["sort"][1])),
         "seq": source.get("seq"),
-        # Only what is lossless as JSON is taken apart; all else is kept as it is.
+        # Only what JSON can express without loss becomes an object; the rest stays a text.
         **({"history": history} if message is None else {"message": message}),
         "metadata": source.get("metadata") or {},
     }
@@ -94,7 +94,7 @@ def latest_seqs(hits: Iterable[Hit]) -> dict[str, int]:
 
 def checked_records(records: Items) -> Items:
     """Return `records` if it may be an iterable of records or lines."""
-    # These are iterable themselves, by their characters or keys.
+    # These are iterable too, by their characters or keys.
     if isinstance(records, (str, bytes, bytearray, Mapping)):
         raise TypeError(
             "records must be an iterable of records or of lines of JSON, such as an open file, "
@@ -110,7 +110,7 @@ def record_at(position: int, item: object, *, ensure_ascii: bool) -> Record | No
 
     Raises:
         TypeError: It is no record, or something in it is of the wrong type.
-        ValueError: Something in it has an unusable value, or is not there. Neither quotes a
+        ValueError: Something in it has an unusable value or is missing. The errors quote no
             message.
     """
     if isinstance(item, (str, bytes, bytearray)):
@@ -135,9 +135,9 @@ def numbered(
 ) -> tuple[list[Document], dict[Moment, int]]:
     """Return the documents of one batch, all with `seq`, and where the new ones end.
 
-    Records without `seq` keep their order, before those of the same session and millisecond that
-    have one: so does a search. The values follow from the input alone, so that an import which is
-    repeated gives the same ones.
+    Records without `seq` keep their order, and come before those of the same session and
+    millisecond that have one, as in a search. The values depend on the input alone, so that a
+    repeated import gives the same ones.
 
     Args:
         records: The batch.
@@ -220,7 +220,7 @@ def _time_text(milliseconds: int) -> str | int:
     try:
         time = EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
-        # From a clock so broken that its year has five digits.
+        # From a broken clock: the year has five digits.
         return milliseconds
     return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
@@ -235,7 +235,7 @@ def _history(item: Mapping[Any, Any], *, ensure_ascii: bool) -> str:
     if not isinstance(message, Mapping):
         raise TypeError(f"its message must be a JSON object, but is a {type(message).__name__}")
     text = _json(message, ensure_ascii=ensure_ascii)
-    # Elasticsearch refuses lone surrogates, so such a message is escaped all the same.
+    # Elasticsearch refuses lone surrogates, so such a message is escaped anyway.
     return text if is_encodable(text) else _json(message)
 
 

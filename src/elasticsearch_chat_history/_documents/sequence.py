@@ -1,8 +1,8 @@
-"""Giving `seq` to messages that have none, or not the one of their call.
+"""The place of a message in the order: its `seq`, or its time if it has none.
 
-What upstream wrote keeps the order it has: `created_at`, then `seq` with those that have none
-first, then the order of writing. So the messages of one millisecond without `seq`, a run, get
-values below those of the others.
+What upstream wrote keeps its order: by `created_at`, then by `seq` with missing ones first, then
+in the order of writing. So a run, the messages of one millisecond without `seq`, gets values below
+those of the others.
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ def seqs_of_run(time: int, count: int, next_seq: int | None = None) -> range:
 
 
 def seqs_of_call(found: Mapping[int, int]) -> dict[int, int]:
-    """Return where messages of one call belong that several attempts at it have stored.
+    """Return where the messages of one call belong if several attempts have stored them.
 
-    All attempts see the same, so that it does not matter which of them moves the messages, or
-    whether several do.
+    All attempts get the same result, so it does not matter which of them moves the messages.
 
     Args:
         found: The `seq` of the messages that are stored, at least one, by position in the call.
@@ -76,7 +75,7 @@ def latest_place(hits: Sequence[Hit]) -> int | None:
 
 
 class SequenceFiller:
-    """Completes hits that come oldest first, in pages; the last run waits for what follows."""
+    """Gives `seq` to hits that come oldest first, in pages; the last run waits for more."""
 
     def __init__(self) -> None:
         self._time = 0

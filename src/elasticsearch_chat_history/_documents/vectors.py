@@ -1,4 +1,4 @@
-"""The vectors of messages: which texts have one, and which of a model's an index can hold."""
+"""The vectors of messages: which texts get one, and which vectors an index can hold."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Vector = list[float]
 
-# How many texts a model is asked about at once. Models that bear fewer divide them further.
+# How many texts are sent to a model at once. Models that take fewer divide them further.
 EMBEDDED_AT_ONCE = 128
-# After so many failures in a row a model is taken to be out of order.
+# After so many failures in a row, a model is considered to be down.
 MAX_FAILURES_IN_A_ROW = 7
 # Of a `dense_vector`: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/dense-vector
 MAX_DIMENSIONS = 4_096
@@ -29,18 +29,18 @@ LEAST_SQUARE, GREATEST_SQUARE = 1.2e-38, 3.4e38
 
 
 class UnusableVectorError(ValueError):
-    """A model's answer is none that can be stored; the text says why, and quotes nothing."""
+    """The answer of a model cannot be stored; the text says why, and quotes nothing."""
 
 
 class VectorProblems:
-    """Counts what went wrong for the texts of one call, for the one line that tells of it."""
+    """Counts why texts of one call have no vector, for one log line."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def note(self, error: Exception, texts: int) -> None:
         """Note why so many texts have no vector."""
-        # The text of a foreign error may quote a message, so only its kind is told.
+        # The text of another library's error may quote a message, so only its type is named.
         known = isinstance(error, UnusableVectorError)
         self._counts[str(error) if known else type(error).__name__] += texts
 
@@ -60,11 +60,10 @@ class VectorProblems:
 
 
 class EmbeddingBatches:
-    """The texts that a model is asked about together, told by their positions.
+    """The texts that are sent to a model together, by their positions.
 
-    A batch that fails is asked about again in halves, so that a text which the model refuses, as
-    one too long for it, costs no vector but its own. A model that is out of order is not asked
-    about what is left.
+    A batch that fails is sent again in halves, so that a text which the model refuses, such as a
+    text that is too long, affects no other. A model that is down is not asked about the rest.
     """
 
     def __init__(self, positions: Sequence[int]) -> None:
@@ -79,11 +78,11 @@ class EmbeddingBatches:
             yield self._waiting.popleft()
 
     def answered(self) -> None:
-        """Take note that the model works."""
+        """Note that the model works."""
         self._failures_in_a_row = 0
 
     def failed(self, batch: Sequence[int]) -> int:
-        """Take note that the model failed at a batch; return how many texts are given up."""
+        """Note that the model failed at a batch; return how many texts are given up."""
         self._failures_in_a_row += 1
         if self._failures_in_a_row == MAX_FAILURES_IN_A_ROW:
             given_up = len(batch) + sum(map(len, self._waiting))
@@ -91,16 +90,16 @@ class EmbeddingBatches:
             return given_up
         if len(batch) == 1:
             return 1
-        # Behind all others, so that one text that is refused makes no long row of failures.
+        # After all others, so that one refused text does not cause many failures in a row.
         middle = len(batch) // 2
         self._waiting += [batch[:middle], batch[middle:]]
         return 0
 
 
 class TextEmbedding:
-    """The vectors of texts, as a model gives them batch by batch; what it fails at has none.
+    """The vectors of texts, as a model returns them batch by batch.
 
-    Blank texts have no vector either.
+    Blank texts have no vector, and neither have texts that the model fails at.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -119,7 +118,7 @@ class TextEmbedding:
         """Keep what of an answer can be stored.
 
         Raises:
-            UnusableVectorError: Its vectors and the texts cannot be told apart.
+            UnusableVectorError: There are more or fewer vectors than texts.
         """
         found = checked_answer(answer, len(positions))
         self._batches.answered()
@@ -141,7 +140,7 @@ class TextEmbedding:
 
 
 def positions_to_embed(texts: Sequence[str]) -> list[int]:
-    """Return the positions of the texts that have a meaning to find."""
+    """Return the positions of the texts that are not blank."""
     return [position for position, text in enumerate(texts) if text.strip()]
 
 
@@ -149,7 +148,7 @@ def checked_answer(answer: Any, texts: int) -> list[Any]:
     """Return what a model answered for `texts` texts as a list of their vectors, unchecked yet.
 
     Raises:
-        UnusableVectorError: They cannot be told apart, as there are more or fewer.
+        UnusableVectorError: There are more or fewer vectors than texts.
     """
     vectors = list(answer)
     if len(vectors) != texts:
@@ -164,9 +163,9 @@ def checked_vector(vector: Any) -> Vector:
         UnusableVectorError: It does not.
     """
     try:
-        # An array takes whatever counts as a number, such as those of numpy, but no text.
+        # An array accepts all kinds of numbers, such as those of numpy, but no text.
         numbers = array("d", iter(vector)).tolist()
-    except Exception as error:  # the vector is foreign, so anything may fail
+    except Exception as error:  # any type may be returned, so anything may fail
         raise UnusableVectorError("a vector that is not a list of numbers") from error
     if not 0 < len(numbers) <= MAX_DIMENSIONS:
         raise UnusableVectorError(
@@ -188,7 +187,7 @@ def with_each(documents: Sequence[Document], vectors: Mapping[int, Vector]) -> l
 
 def without_vectors(documents: Sequence[Document], positions: Sequence[int]) -> list[Document]:
     """Return the documents, those at these positions without their vector."""
-    bare = list(documents)
+    result = list(documents)
     for position in positions:
-        bare[position] = replace(bare[position], vector=None)
-    return bare
+        result[position] = replace(result[position], vector=None)
+    return result

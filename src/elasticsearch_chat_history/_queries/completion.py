@@ -1,4 +1,4 @@
-"""What upstream's documents lack: the text for search, the type, and a place in the order."""
+"""Completing the documents of upstream: the text for search, the type, and the place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPLETED_FIELDS = ("history", "session_id", "seq", "type")
 
 @dataclass(frozen=True)
 class Placed:
-    """Documents that have their place in the order.
+    """Documents that have a `seq`.
 
     Attributes:
         documents: Their indices and ids.
@@ -93,9 +93,9 @@ def unplaced_moments(hits: Iterable[Hit]) -> list[Moment]:
 def updates_of(hits: Sequence[Hit], placed: Placed) -> list[Update]:
     """Return what completes these documents, in the order in which it has to happen.
 
-    Newest first: those that have `seq` sort after those that do not, so that the messages of
-    each millisecond keep their order wherever this is interrupted. That is also why a document
-    which cannot be read gets its place: without, it would end up before its neighbours.
+    Newest first: documents with `seq` sort after those without, so that the messages of each
+    millisecond keep their order wherever this is interrupted. For the same reason a document that
+    cannot be read gets a place: without it, the document would sort before its neighbours.
 
     Args:
         hits: Documents of whole milliseconds, in the total order of each session.

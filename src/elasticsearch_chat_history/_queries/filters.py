@@ -1,4 +1,4 @@
-"""Filters of messages: the clauses that all searches, counts and deletions share."""
+"""Filters of messages: the query clauses that searches, counts and deletions share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def prefix_filters(prefix: object) -> Clauses:
         return []
     if not isinstance(prefix, str):
         raise TypeError(f"prefix must be a str, but is a {type(prefix).__name__}")
-    # Not `checked_session_id`: no session has such an id, which is no mistake of a prefix.
+    # Not `checked_session_id`: a prefix need not be a valid id.
     return [{"prefix": {"session_id": prefix}}] if prefix else []
 
 
@@ -52,7 +52,7 @@ def age_filters(older_than: object) -> Clauses:
     """Return the clause that finds messages from before a time, or from longer ago than this."""
     if isinstance(older_than, timedelta):
         if older_than <= timedelta(0):
-            raise ValueError(f"older_than must be longer than nothing, but is {older_than}")
+            raise ValueError(f"older_than must be longer than zero, but is {older_than}")
         before: int | None = milliseconds_now() - older_than // MILLISECOND
     elif isinstance(older_than, datetime):
         before = checked_time("older_than", older_than)
@@ -168,7 +168,7 @@ def checked_time(name: str, time: object) -> int | None:
             f"{name} must say which time it is everywhere: add a time zone to {time.isoformat()}, "
             "such as tzinfo=datetime.timezone.utc"
         )
-    # In whole numbers: a float would make some times a millisecond later.
+    # With integers: a float would make some times a millisecond later.
     return -((EPOCH - time) // MILLISECOND)
 
 

@@ -1,7 +1,7 @@
 """Highlights: which parts of a message's text a search matched.
 
-The marks that Elasticsearch puts around a match are random for each request, so that no message
-can hold them, and nothing in it needs to be escaped:
+The tags that Elasticsearch puts around a match are random for each request. So no message contains
+them, and nothing needs to be escaped:
 https://www.elastic.co/docs/reference/elasticsearch/rest-apis/highlighting
 """
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from elasticsearch_chat_history._documents.document import Hit
 
-# Looking for matches takes a node time for each character. An index refuses more than its own
-# limit, which is 1,000,000 unless its operator lowered it; -1, for just that limit, is new in 9.0.
+# Highlighting takes time for each character. An index refuses more than its own limit, which is
+# 1,000,000 by default; -1, which stands for that limit, is new in 9.0.
 MAX_CHARACTERS = 100_000
 
 

@@ -1,9 +1,9 @@
 """Finding the last messages of a session without visiting all that came before.
 
 A search for the newest few visits every message of the session, because a segment keeps them
-oldest first: each one is better than those before. So a search stops after a number of messages.
-Where that was not enough, the times of what it found say from when on to look, and the next search
-looks from there, or, as that may still be far back, from somewhere between there and now.
+oldest first: each message sorts before the previous ones. So a search stops after a number of
+messages. If that was not enough, the times of what it found are a lower bound, and the next search
+starts at that time, or, as it may be long ago, at some time between it and now.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
     from elasticsearch_chat_history._documents.document import Hit
 
-# Each shard visits so many messages at most, which takes a few milliseconds. It is more than any
-# limit, so that a search that stops has found enough of them.
+# Each shard visits at most so many messages, which takes a few milliseconds. It is more than any
+# limit, so a search that stops early has found enough messages.
 MOST_VISITED = 20_000
-# By then what is left to look through is short, or all of one moment.
+# By then the remaining interval is short, or all messages have the same time.
 MOST_SEARCHES = 20
 
 
 class LastMessages:
-    """The search for the last `limit` messages: where the next one begins, and whether it is done.
+    """The search for the last `limit` messages: from which time to search next, until it is done.
 
     Args:
         limit: How many messages are wanted.
         now: The time in milliseconds.
-        since: A time that was early enough before, if one is known.
+        since: A time that was early enough for an earlier read, if one is known.
     """
 
     def __init__(self, limit: int, now: int, since: int | None = None) -> None:
@@ -60,7 +60,7 @@ class LastMessages:
             self._late = min(self._late, self.since)
             self._ended = not hits
         elif len(hits) >= self._limit:
-            # As many messages are not older than this, so neither is any of the last.
+            # So many messages are not older than this, so none of the last ones is.
             self._early = max(self._early or 0, int(hits[self._limit - 1]["sort"][0]))
         self._searches += 1
         self.since = self._next_since(stopped=stopped)
@@ -68,20 +68,20 @@ class LastMessages:
 
     def _next_since(self, *, stopped: bool) -> int | None:
         if self._early is None:
-            # Messages were deleted since the time was learnt.
+            # Messages were deleted since that time was found.
             return None
         width = self._late - self._early
         if self._searches > MOST_SEARCHES or width <= 1:
-            # Nothing is left to halve: visit all from here on.
+            # The interval cannot be halved: visit all messages from here.
             self.most_visited = None
             return self._early
         if self._ended:
-            # One that stopped some time ago: gallop from what was found, and past its end halve.
+            # A session that ended some time ago: exponential search for its end, then bisection.
             self._passed |= bool(self._stride) and not stopped
             self._stride = width // 2 if self._passed else (self._stride * 8 or math.isqrt(width))
             since = self._early + self._stride
         elif self._searches % 3:
-            # One that goes on: its end is near to now, by the logarithm of the distance.
+            # A session that goes on: its end is close to now, on a logarithmic scale.
             oldest, youngest = self._now - self._early, max(1, self._now - self._late)
             since = self._now - math.isqrt(max(0, oldest) * youngest)
         else:
@@ -92,7 +92,7 @@ class LastMessages:
 def without_leading_orphans(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
     """Return `messages` without the tool results at the start: their call was cut off.
 
-    Model providers reject a list that opens with the result of a call that is not before it. The
-    same id in a later call says nothing, as some providers count the calls of each turn anew.
+    Model providers reject a list that starts with the result of a call that is not in it. A later
+    call with the same id does not count, as some providers number the calls of each turn anew.
     """
     return list(dropwhile(lambda message: isinstance(message, ToolMessage), messages))

@@ -1,8 +1,8 @@
 """One ranking out of several, by reciprocal rank fusion.
 
 After Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual
-Rank Learning Methods" (2009): what stands at a rank of a ranking, counted from 1, gets 1 / (60 +
-rank), and the sum of these decides. It needs no scores that compare with each other.
+Rank Learning Methods" (2009): an item gets 1 / (60 + rank) for its rank in each ranking, counted
+from 1, and the sum of these is its score. The scores of the rankings need not be comparable.
 """
 
 from __future__ import annotations

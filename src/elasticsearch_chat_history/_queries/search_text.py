@@ -30,7 +30,7 @@ MAX_FUZZY_WORDS = 50
 MAX_CHARACTERS = 4_000
 # How many words that are alike a fuzzy one stands for; Elasticsearch's own default.
 MAX_ALIKE = 50
-# More neighbours than are returned are looked at on each shard, so that few near ones are missed.
+# Each shard looks at more neighbours than are returned, so that few near ones are missed.
 CANDIDATES_FOR_EACH = 2
 MIN_CANDIDATES = 100
 
@@ -81,8 +81,8 @@ def content_query(text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
         return clauses[0]
     if operator == "or":
         return _any_of(clauses)
-    # An analyzer may leave nothing of a clause, as of "to be" without stop words. Such a clause
-    # must not keep the others from matching, nor match everything when all of them are such.
+    # An analyzer may remove all words of a clause, such as the stop words "to be". Such a clause
+    # must not keep the others from matching, nor match everything if there are no others.
     return {
         "bool": {"must": [_or_without_words(one) for one in clauses], "filter": _any_of(clauses)}
     }
@@ -161,8 +161,8 @@ def _phrase(field: str, phrase: str) -> Clause:
 
 
 def _match(field: str, text: str, **options: Any) -> Clause:
-    # Of the match queries this one is lenient for phrases too: a field that is not indexed, or of
-    # another type, then finds nothing and is no error.
+    # Of the match queries, only this one is lenient for phrases too: a field that is not indexed,
+    # or of another type, then finds nothing instead of raising an error.
     return {"multi_match": {"query": text, "fields": [field], "lenient": True, **options}}
 
 

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 # `index.max_result_window` of an index unless its operator changed it.
 MAX_HITS = 10_000
-# Enough for most sessions to be read in one request, and some hundred kilobytes as a rule.
+# Enough to read most sessions with one request, and usually some hundred kilobytes.
 PAGE_SIZE = 1_000
-# Between two pages; a consumer may have something to do with each message.
+# Between two pages; the caller may need time for each message.
 PIT_KEEP_ALIVE = "5m"
 # All that a message needs; `content` would send its text a second time.
 MESSAGE_FIELDS = ("history",)
 # A routing value goes into the address of a request, whose length is limited.
 MAX_ROUTING_LENGTH = 512
 COPIED_FIELDS = ("history", "session_id", "metadata", VECTOR)
-# What lacks these is somebody else's document. Where none does, they cost nothing.
+# A document without these is not ours. If all have them, the filters cost nothing.
 MESSAGE_FILTERS = [{"exists": {"field": field}} for field in ("session_id", "created_at")]
 STORED_MESSAGE_FIELDS = ("history", "session_id", "metadata")
 
@@ -98,7 +98,7 @@ def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:
                 "unmapped_type": "long",
             }
         },
-        # Unmapped where the index has no mapping at all, as nothing was ever stored in it.
+        # Unmapped if the index has no mapping at all, because nothing was ever stored in it.
         {"_seq_no": {"order": order, "unmapped_type": "long"}},
     ]
 
@@ -111,7 +111,7 @@ def session_by_session() -> list[dict[str, Any]]:
 def messages_only(clauses: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
     """Return the query that finds what all `clauses` find, and belongs to a session and a time.
 
-    Other documents have no place among messages, and no page could go on after them.
+    Other documents have no place in the order, and no page could continue after them.
     """
     return {"bool": {"filter": [*MESSAGE_FILTERS, *clauses]}}
 
@@ -119,8 +119,8 @@ def messages_only(clauses: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
 def oldest_first(newest_first: Sequence[Hit]) -> list[Hit]:
     """Return hits that were sorted newest first in the order of a read that is not.
 
-    Upstream's documents of one millisecond on two shards may tie in all values. Both reads have
-    them in the order of the shards, which reversing would turn round.
+    Upstream's documents of one millisecond on two shards may have equal sort values. Both reads
+    return them in the order of the shards, which reversing the list would change.
     """
     return sorted(newest_first, key=lambda hit: [int(value) for value in hit["sort"][:3]])
 
@@ -128,8 +128,8 @@ def oldest_first(newest_first: Sequence[Hit]) -> list[Hit]:
 def routing_of(session_id: str) -> str:
     """Return the routing value of a session.
 
-    A search takes a list of them with commas, in its address: an id that does not fit there is
-    replaced by its hash.
+    The address of a search takes routing values separated by commas. An id that does not fit there
+    is replaced by its hash.
     """
     if "," in session_id or len(session_id) > MAX_ROUTING_LENGTH:
         return hashlib.sha256(session_id.encode()).hexdigest()

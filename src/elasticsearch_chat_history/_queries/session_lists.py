@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._documents.document import Hit
 
 SessionOrder = Literal["recent", "id"]
-# Where a session is in the list of the most recent ones: the earlier, the smaller.
+# The position of a session in the order "recent": smaller ones come first.
 Position = tuple[int, str]
 
 ORDERS = ("recent", "id")
-# With a message each, a page of them is a few hundred kilobytes as a rule.
+# With one message each, usually a few hundred kilobytes.
 SESSIONS_AT_ONCE = 500
 # Keys are small; their number is bounded by `search.max_buckets`, 65,536.
 KEYS_AT_ONCE = 10_000
 # How many of the most recent sessions to look at first for a page further down.
 FIRST_WINDOW = 1_000
-# What tells one session from the next, in the order of their ids.
+# Groups by session, in the order of the ids.
 SOURCES = [{"session_id": {"terms": {"field": "session_id"}}}]
 
 
@@ -89,9 +89,9 @@ def summaries_by_id(count: int, after: str | None) -> dict[str, Any]:
 
 def summaries_of(session_ids: Sequence[str]) -> dict[str, Any]:
     """Return the aggregation of these sessions, in a search that finds messages of no others."""
-    # Exact on several shards, as each of them is asked for all.
+    # Exact on several shards, because each of them returns all.
     terms: dict[str, Any] = {"field": "session_id", "size": len(session_ids)}
-    # For few messages of a large index, numbering all its sessions would be most of the work.
+    # For few messages of a large index, global ordinals would be most of the work.
     terms["execution_hint"] = "map"
     return {"sessions": {"terms": terms, "aggregations": _details()}}
 
@@ -110,7 +110,7 @@ def _details() -> dict[str, Any]:
 
 
 def recent_order() -> list[dict[str, Any]]:
-    """Return the sort of messages in which sessions come by their last one, newest first."""
+    """Return the sort of messages that lists sessions by their last message, newest first."""
     created_at, *_ = total_order(newest_first=True)
     return [created_at, {"session_id": {"order": "asc"}}]
 
@@ -144,16 +144,16 @@ def positions_of(hits: Sequence[Hit]) -> list[Position]:
 
 
 def behind(positions: list[Position], after: SessionSummary | None) -> list[Position]:
-    """Return the positions that come after that of a session, wherever it is by now."""
+    """Return the positions that come after that of a session when it was listed."""
     if after is None:
         return positions
-    # Both compare ids by their code points, as UTF-8 keeps their order.
+    # Both sides compare ids by code points, which is also the order of their UTF-8.
     here = (-((after.last_at - EPOCH) // MILLISECOND), after.session_id)
     return positions[bisect_right(positions, here) :]
 
 
 def too_far(index: str, most: int) -> ChatHistoryError:
-    """Return the error for a page of sessions that lies too far down."""
+    """Return the error for a page of sessions beyond the last one that can be listed."""
     return ChatHistoryError(
         f"Index {index!r} has more sessions than the {most} that can be listed from the most "
         'recent one down. List them with order="id", which has no limit, or name fewer with '

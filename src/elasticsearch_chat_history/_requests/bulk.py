@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._documents.fields import IndexLayout
 
 MAX_DOCUMENTS = 2_000
-# A node counts a bulk about twice against its indexing pressure, a tenth of its heap; 4 MB pass
-# on a heap of 512 MB with room for other clients.
+# A node counts a bulk request about twice against its indexing pressure limit, a tenth of its
+# heap. 4 MB pass on a heap of 512 MB, with room for other clients.
 MAX_BYTES = 4_000_000
-# What the answer must tell: the status of each document in its place, and why it failed.
+# What the response must have: for each document its status, and why it failed.
 FILTER_PATH = "errors,items.create.status,items.create.error.type,items.create.error.reason"
 REMOVAL_FILTER_PATH = "items.delete.status,items.delete.error.type,items.delete.error.reason"
 UPDATE_FILTER_PATH = "items.update.status,items.update.error.type,items.update.error.reason"
-# Somebody else may change the same document meanwhile; Elasticsearch then reads it anew.
+# If somebody else changes the same document meanwhile, Elasticsearch reads it again.
 RETRIES_ON_CONFLICT = 3
 
 
@@ -145,7 +145,7 @@ def in_requests(updates: Sequence[Update]) -> Iterator[list[Update]]:
 def refused_with_vector(
     documents: Sequence[Document], failures: Mapping[int, Failure], layout: IndexLayout
 ) -> list[int]:
-    """Return the positions of the documents that may be taken without their vector."""
+    """Return the positions of the documents that the index may accept without their vector."""
     if not layout.vectors:
         return []
     return [

@@ -43,7 +43,7 @@ def with_user_agent(client: Client) -> Client:
     if derived is None:
         derived = _DERIVED[client] = client.options(
             headers=USER_AGENT,
-            # An answer that is not looked at would be taken for a success.
+            # An ignored error would look like a success.
             ignore_status=(),
         )
     return derived
@@ -86,7 +86,7 @@ def connection_arguments(
             arguments["basic_auth"] = url_auth
     else:
         arguments["cloud_id"] = es_cloud_id
-    # An API key goes before a password, as it does upstream.
+    # An API key takes precedence over a password, as it does upstream.
     if es_api_key:
         arguments.pop("basic_auth", None)
         arguments["api_key"] = es_api_key

@@ -47,8 +47,8 @@ class Failure:
         retriable: Whether the same request may succeed later.
         overload: Whether the server had no room for it.
         unprepared: Whether the index has vanished, or lacks fields.
-        refused: Whether it is the document itself that Elasticsearch does not take.
-        shut_out: Whether the server did not accept the credentials.
+        refused: Whether Elasticsearch refuses the document itself.
+        shut_out: Whether the server refused the credentials.
         cause: The client's error, where the request failed as a whole.
     """
 
@@ -71,7 +71,7 @@ def failure_of_request(error: Exception, count: int, *, let_in: bool = False) ->
     """
     status = getattr(error, "status_code", None)
     shut_out = let_in and is_shut_out(error)
-    # Too large together says nothing about each document alone.
+    # A request that is too large says nothing about each of its documents.
     divisible = status == STATUS_TOO_LARGE and count > 1
     return Failure(
         describe(error),
@@ -85,7 +85,7 @@ def failure_of_request(error: Exception, count: int, *, let_in: bool = False) ->
 def failure_of_item(item: Mapping[str, Any]) -> Failure | None:
     """Return why a bulk request did not store or remove a document; None if it did."""
     error = item.get("error")
-    # The id was chosen for this document alone: if it exists, an earlier attempt has stored it.
+    # The id was chosen for this document alone: if it exists, an earlier attempt stored it.
     if error is None or item["status"] == STATUS_CONFLICT:
         return None
     unprepared = index_is_unprepared(error)
@@ -108,7 +108,7 @@ def is_retriable(error: Exception) -> bool:
 
 
 def is_shut_out(error: Exception) -> bool:
-    """Tell whether the server did not accept the credentials."""
+    """Tell whether the server refused the credentials."""
     return isinstance(error, ApiError) and error.status_code == STATUS_UNAUTHORIZED
 
 
@@ -119,7 +119,7 @@ def is_missing_index(error: Exception) -> bool:
 
 @contextmanager
 def missing_index_ignored() -> Iterator[None]:
-    """End the block without an error where its index does not exist: it holds nothing."""
+    """End the block without an error if its index does not exist: it holds nothing."""
     try:
         yield
     except NotFoundError as error:
@@ -130,8 +130,8 @@ def missing_index_ignored() -> Iterator[None]:
 def is_refused_answer(error: Exception) -> bool:
     """Tell whether a node had no memory for an answer, so that a smaller one may do.
 
-    When it runs out while it merges what several shards aggregated, it cancels the search and may
-    answer with 400 and that alone: https://github.com/elastic/elasticsearch/issues/100843
+    If it runs out of memory while it merges aggregations of several shards, it cancels the search
+    and may answer with status 400 only: https://github.com/elastic/elasticsearch/issues/100843
     """
     refusals = {"circuit_breaking_exception", "task_cancelled_exception"}
     return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))

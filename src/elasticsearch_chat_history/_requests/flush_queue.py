@@ -1,9 +1,9 @@
-"""Who flushes what: the book-keeping of bulk requests that concurrent callers share.
+"""The queue of bulk requests that concurrent callers share: who sends which documents.
 
 Group commit, as database engines do with their log (DeWitt et al., "Implementation Techniques for
-Main Memory Database Systems", 1984): the first caller leads and sends what is queued; what arrives
-meanwhile goes out with the next flush, led by one of those who wait. Nothing here waits or talks
-to Elasticsearch, so the twins share it. Every method takes the lock for a few instructions only.
+Main Memory Database Systems", 1984): the first caller leads and sends what is queued. What arrives
+meanwhile is sent with the next flush, led by one of the waiting callers. Nothing here waits or
+sends requests, so the twins share it. Every method holds the lock for a few instructions only.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class FlushQueue:
 
     Args:
         max_leaders: How many flushes may be under way at once.
-        now: A clock in seconds.
+        now: A clock, in seconds.
     """
 
     def __init__(self, max_leaders: int = 1, now: Callable[[], float] = time.monotonic) -> None:
@@ -81,7 +81,7 @@ class FlushQueue:
         return self._leaders
 
     def join(self, write: PendingWrite) -> None:
-        """Queue a write; its caller leads if nobody else does."""
+        """Queue a write; its caller becomes the leader if there is none."""
         with self._lock:
             write.queued = True
             self._waiting.append(write)
@@ -90,14 +90,14 @@ class FlushQueue:
                 write.leads = True
 
     def pause(self) -> float:
-        """Return for how many seconds the cluster is to be left alone after it refused."""
+        """Return how many seconds to wait, after the cluster refused a request."""
         return max(0.0, self._resume_at - self._now())
 
     def take(self) -> Batch:
         """Return the documents of the next bulk request, those that wait longest first.
 
-        A write that does not fit goes on behind those that wait, so that none of them waits for
-        the whole of it.
+        A write that does not fit continues after those that wait, so that none of them waits for
+        all of it.
         """
         batch: Batch = []
         size = 0
@@ -109,7 +109,7 @@ class FlushQueue:
                     length = len(write.lines[write.unsent[0]])
                     if batch and size + length > self._max_bytes:
                         break
-                    # In this order, as its caller may look at any moment whether it is settled.
+                    # In this order, because its caller may check at any time if it is settled.
                     write.in_flight += 1
                     batch.append((write, write.unsent.popleft()))
                     size += length
@@ -138,10 +138,10 @@ class FlushQueue:
             ]
             self._adapt(batch, failures)
             self._set_pause(refused=any(retried), all_refused=None not in failures)
-            # Last, as its caller may look at any moment whether it is settled.
+            # Last, because its caller may check at any time if it is settled.
             for write, _ in batch:
                 write.in_flight -= 1
-            # What is settled is not put back, whatever interrupts the leader from now on.
+            # What is settled is not queued again, whatever interrupts the leader from now on.
             batch.clear()
             for write, _ in touched.values():
                 if write.settled:
@@ -150,7 +150,7 @@ class FlushQueue:
     def requeue(self, batch: Batch) -> None:
         """Put back what a leader could not finish: the outcome of its request is not known.
 
-        The documents keep their ids, so that those that were stored all the same stay single.
+        The documents keep their ids, so those that were stored nevertheless are not duplicated.
         """
         with self._lock:
             for write, position in batch:
@@ -176,23 +176,23 @@ class FlushQueue:
         if not write.leads:
             return
         write.leads = False
-        heir = next((other for other in self._waiting if not other.leads), None)
-        if heir is None:
+        successor = next((other for other in self._waiting if not other.leads), None)
+        if successor is None:
             self._leaders -= 1
         else:
-            heir.leads = True
-            heir.signal.wake()
+            successor.leads = True
+            successor.signal.wake()
 
     def _retry_or_fail(
         self, write: PendingWrite, failed: dict[int, Failure], *, reached: bool, shared: bool
     ) -> bool:
         retriable = [position for position, failure in failed.items() if failure.retriable]
         shut_out = any(failure.shut_out for failure in failed.values())
-        # What several wrote together may be too much only for one of them: the next bulks are
-        # smaller, down to one document, so that this ends.
-        blameless = shared and all(failed[position].overload for position in retriable)
+        # A request of several callers may be too large because of one of them. The next requests
+        # are smaller, down to one document, so this ends.
+        not_counted = shared and all(failed[position].overload for position in retriable)
         again = bool(retriable) and (
-            blameless or write.budget.delay(reached=reached, shut_out=shut_out) is not None
+            not_counted or write.budget.delay(reached=reached, shut_out=shut_out) is not None
         )
         if again:
             self._put_back(write, retriable)
@@ -210,8 +210,8 @@ class FlushQueue:
             self._waiting.appendleft(write)
 
     def _adapt(self, batch: Batch, failures: Sequence[Failure | None]) -> None:
-        # A node that has no room for a bulk may have room for a part of it. Down by a factor and
-        # up by a constant, as TCP does, so that the limit is not run into all the time.
+        # A node without room for a request may have room for a part of it. Decrease by a factor
+        # and increase by a constant, as TCP does, so that the limit is rarely hit.
         if any(failure is not None and failure.overload for failure in failures):
             size = sum(len(write.lines[position]) for write, position in batch)
             self._max_bytes = max(1, min(size, self._max_bytes) // SHRINK)
@@ -219,8 +219,8 @@ class FlushQueue:
             self._max_bytes = min(MAX_BYTES, self._max_bytes + GROWTH_BYTES)
 
     def _set_pause(self, *, refused: bool, all_refused: bool) -> None:
-        # By the queue, not by the writes: newcomers must not wake those who wait, nor the
-        # unluckiest hold up all.
+        # For the queue, not for each write: a new write must not end the pause, nor the write with
+        # the most failures prolong it for all.
         if not refused:
             self._refusals = 0
             self._resume_at = 0.0

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     from elasticsearch_chat_history._documents.document import Hit
 
-# A node holds a whole answer in memory, and older versions end for want of it.
+# A node holds a whole response in memory, and older versions crash if it does not fit.
 PAGE_BYTES = 16_000_000
 STEP = 8
-# Connections get lost for many reasons; only where that goes on the page may be why.
+# Connections are lost for many reasons; if it repeats, the page may be the cause.
 LOST_CONNECTIONS = 2
 
 
 class PageSize:
-    """The size of the next page: as large as wanted while messages are small.
+    """The size of the next page: as large as wanted if messages are small.
 
     Args:
-        wanted: The size to use where nothing speaks against it.
+        wanted: The size to use if messages are small.
         message_bytes: How large the messages of this index were so far, if that is known.
     """
 
@@ -39,13 +39,13 @@ class PageSize:
         """Note a failure of the current page, and tell whether its size may be the cause."""
         self.to_blame = False
         if self.messages > 1 and is_refused_answer(error):
-            # None as large again.
+            # No page of this size again.
             self._wanted = max(1, self.messages // 2)
             self.to_blame = True
         elif self.messages > 1 and isinstance(error, ConnectionTimeout):
             self.to_blame = True
         elif self.messages > 1 and is_retriable(error) and not isinstance(error, ApiError):
-            # A node that ran out of memory must not be asked for the same for ever.
+            # A node that ran out of memory must not be asked for the same page for ever.
             self._lost += 1
             self.to_blame = self._lost > LOST_CONNECTIONS
         return self.to_blame
@@ -61,9 +61,9 @@ class PageSize:
         self._lost = 0
         if not hits:
             return
-        # Foreign documents may hold anything, such as a number.
+        # Documents of others may hold anything, such as a number.
         total = sum(len(str(hit["_source"].get("history") or "")) for hit in hits)
-        # One session of large messages is remembered for some reads of small ones.
+        # A session of large messages is remembered for a few reads of small ones.
         self.message_bytes = max(total // len(hits), self.message_bytes // 2)
         self.messages = min(self._wanted, self.messages * STEP, self._fitting())
 

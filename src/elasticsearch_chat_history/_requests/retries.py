@@ -1,7 +1,7 @@
 """How long to wait before a request is tried again, and when to give up.
 
 tenacity keeps the state of a retry with the call. Here several calls share one request, and each
-has a budget of its own, so that the state must be a value that any of them can carry on with.
+has its own budget, so the state must be a value that any of them can continue with.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 6.0
-# Time-outs and slow answers use up this much, or what all delays together take if that is more.
+# Time-outs and slow responses may use up this much, or the sum of all delays if that is more.
 RETRY_SECONDS = 30.0
-# A server that never answered is more likely misaddressed than restarting.
+# If a server has never answered, its address is more likely wrong than that it restarts.
 FIRST_CONTACT_SECONDS = 3.0
-# A node that starts lets nobody in until it has read users and keys from its index.
+# A starting node refuses all credentials until it has read users and API keys from its index.
 LET_IN_SECONDS = 10.0
 
 
@@ -41,10 +41,10 @@ def jittered(delay: float) -> float:
 
 
 class RetryBudget:
-    """How often and how long one call is tried again.
+    """How often and how long one call is retried.
 
-    The ten retries of the default take about 30 seconds. Time-outs use up the time as well: no
-    new attempt begins after 30 seconds, or after what all delays together take if that is more.
+    The ten retries of the default take about 30 seconds. Time-outs count too: no attempt starts
+    after 30 seconds, or after the sum of all delays if that is more.
     """
 
     def __init__(self, max_retries: int, now: Callable[[], float] = time.monotonic) -> None:
@@ -60,7 +60,7 @@ class RetryBudget:
 
         Args:
             reached: Whether the server has ever answered this client.
-            shut_out: Whether it no longer accepts the credentials.
+            shut_out: Whether the server no longer accepts the credentials.
         """
         self._attempts += 1
         if shut_out:

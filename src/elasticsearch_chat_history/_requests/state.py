@@ -1,4 +1,4 @@
-"""What histories share: by client what is in flight, by process what is known of an index."""
+"""What histories share: for each client its queues, for the process what is known of an index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_WINDOW_STARTS = 10_000
 
 
 class WindowStarts:
-    """From when on the last messages of very long sessions are, as the last read found."""
+    """The times since which the last messages of very long sessions are, from earlier reads."""
 
     def __init__(self, most: int = MAX_WINDOW_STARTS) -> None:
         self._most = most
@@ -41,16 +41,16 @@ class WindowStarts:
 
 
 class TransportState:
-    """What belongs to one connection pool and goes with it."""
+    """What belongs to one connection pool."""
 
     def __init__(self) -> None:
-        # Whether the server has ever answered: then it is worth waiting for.
+        # Whether the server has ever answered; if so, it is worth waiting for.
         self.reached = False
-        # Whether it has ever accepted the credentials: then it may do so again.
+        # Whether it has ever accepted the credentials; if so, it may do so again.
         self.let_in = False
         # One lock for each index, so that one caller prepares it and the others wait.
         self.index_locks: dict[str, Any] = {}
-        # How large the messages of each index were of late.
+        # How large the messages of each index were in the last reads, in bytes.
         self.message_bytes: dict[str, int] = {}
         self.window_starts = WindowStarts()
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
@@ -83,7 +83,7 @@ def transport_state(client: Any) -> TransportState:
 
 
 def cluster_of(client: Any) -> Hashable:
-    """Return what tells one cluster from another: the addresses that the client was given."""
+    """Return what identifies a cluster: the addresses that the client was given."""
     return frozenset(node.base_url for node in client.transport.node_pool.all())
 
 

@@ -1,4 +1,4 @@
-"""Deleting: all that a query finds, or certain documents, and knowing which this call removed."""
+"""Deleting what a query finds, or certain documents, and telling which this call removed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._async.index.index import AsyncChatIndex
     from elasticsearch_chat_history._documents.document import Hit
 
-# Deleted well within the client's usual time-out of ten seconds.
+# This takes much less than the client's default time-out of ten seconds.
 MAX_DELETED_AT_ONCE = 10_000
-# Somebody who changes the same documents again and again must not keep a deletion going for ever.
+# A deletion must end even if somebody else keeps changing the same documents.
 MAX_CONTESTED_PASSES = 10
 MAX_REMOVED_AT_ONCE = 1_000
 
@@ -34,11 +34,11 @@ MAX_REMOVED_AT_ONCE = 1_000
 async def delete_matching(
     index: AsyncChatIndex, query: dict[str, Any], *, routing: str | None = None
 ) -> int:
-    """Delete all documents that `query` finds; return how many went.
+    """Delete all documents that `query` finds; return how many were deleted.
 
-    Elasticsearch deletes what a search finds, so that documents which no refresh has made visible
-    would stay: there is one before. A document that somebody changes or deletes in between is a
-    version conflict and stays for now; a further pass finds it if it is still there. See
+    Elasticsearch deletes what a search finds, so the index is refreshed before: documents that are
+    not visible yet would stay. A document that somebody else changes or deletes meanwhile is a
+    version conflict and stays at first; another pass deletes it if it is still there. See
     https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-delete-by-query
 
     Args:
@@ -83,7 +83,7 @@ async def delete_matching(
 async def remove(index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refresh) -> list[Hit]:
     """Remove the documents of `hits`; return those that were there until this call.
 
-    Where the answer to an attempt was lost and a document is gone at the next one, it counts as
+    If the response to an attempt was lost and the next attempt finds a document gone, it counts as
     removed by this call.
 
     Raises:
@@ -133,15 +133,15 @@ async def _removals(
     index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refresh
 ) -> list[bool | Failure]:
     lines = [removal_line_of(hit) for hit in hits]
-    # A retry that we do not see would look like somebody else's removal: neither the client may
-    # make one, nor aiohttp, which sends a PUT again, as `client.bulk` would use.
-    careful = index.client.options(max_retries=0)
+    # A retry that we do not see would look like somebody else's removal. So the client must not
+    # retry, nor aiohttp, which repeats a PUT, the method of `client.bulk`.
+    without_retries = index.client.options(max_retries=0)
     requests = 0
 
     async def send_once(_: AsyncElasticsearch) -> list[bool | Failure]:
         nonlocal requests
         requests += 1
-        answer = await careful.perform_request(
+        answer = await without_retries.perform_request(
             "POST",
             "/_bulk",
             params={"refresh": refresh, "filter_path": REMOVAL_FILTER_PATH},

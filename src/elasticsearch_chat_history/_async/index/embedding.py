@@ -1,4 +1,4 @@
-"""Embedding: a model is asked for the vectors of texts, and its failures cost no message."""
+"""Embedding: asking a model for the vectors of texts. If it fails, messages have no vector."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ async def with_vectors(
 async def vectors_of(texts: Sequence[str], embeddings: Embeddings) -> dict[int, Vector]:
     """Return the vectors of the texts by position; blank texts have none.
 
-    What the model fails at is left out, and told in one log line without any text.
+    Texts that the model fails at are left out; one log line counts them, without any text.
     """
     embedding = TextEmbedding(texts)
     for positions, wanted in embedding.batches():
         try:
             embedding.answered(positions, await embeddings.aembed_documents(wanted))
-        except Exception as error:  # noqa: BLE001  # the model is foreign, so anything may fail
+        except Exception as error:  # noqa: BLE001  # any model may be given, so anything may fail
             embedding.failed(positions, error)
     embedding.log()
     return embedding.vectors

@@ -1,4 +1,4 @@
-"""The index: every request that is sent to it, and tried again while that may help."""
+"""The index: every request to it, retried while that may help."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class AsyncChatIndex:
     Args:
         client: The client to send requests with.
         name: The name of the index or alias.
-        definition: The index to make where there is none.
-        max_retries: How often a request is tried again.
+        definition: The index to create if it is missing.
+        max_retries: How often a request is retried.
 
     Attributes:
-        state: What all share that use the same connections.
-        key: What tells it from all other indices, also of other clusters.
+        state: What all users of the same connections share.
+        key: Identifies the index among those of all clusters.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class AsyncChatIndex:
         self.definition = definition
         self.max_retries = max_retries
         self.state = transport_state(client)
-        # Who wants vectors has more to look for.
+        # With vectors, there is one field more to look for.
         self.key = (cluster_of(client), name, definition.vectors)
 
     def with_max_retries(self, max_retries: int) -> AsyncChatIndex:
-        """Return the same index for a caller with another patience."""
+        """Return the same index with another number of retries."""
         if max_retries == self.max_retries:
             return self
         return AsyncChatIndex(self.client, self.name, self.definition, max_retries=max_retries)
@@ -75,7 +75,7 @@ class AsyncChatIndex:
         return routing_of(session_id) if self.definition.routing else None
 
     def observe(self, session_id: str, hits: Sequence[Hit]) -> None:
-        """Let the clock see how far the sorted hits of a session go."""
+        """Let the clock see the latest of the sorted hits of a session."""
         place = latest_place(hits)
         if place is not None:
             CLOCK.observe((self.name, session_id), place)
@@ -86,11 +86,11 @@ class AsyncChatIndex:
         *,
         worth_retrying: Callable[[Exception], bool] = is_retriable,
     ) -> Answer:
-        """Return the answer of `request`, which is made again while that may help.
+        """Return the answer of `request`, which is retried while that may help.
 
         Args:
             request: A function that sends a request with the client it is given.
-            worth_retrying: Tells which errors may pass.
+            worth_retrying: Tells which errors are worth a retry.
         """
         budget = RetryBudget(self.max_retries)
         while True:
@@ -129,7 +129,7 @@ class AsyncChatIndex:
     ) -> dict[int, Hit]:
         """Return the documents that are there by their position in `ids`.
 
-        They are read by their id, so that also those are found that no search sees yet.
+        They are read by their ids, which also finds those that are not visible to searches yet.
         """
         where = {} if routing is None else {"routing": routing}
         found: list[Hit] = []
@@ -141,13 +141,13 @@ class AsyncChatIndex:
     async def update(
         self, updates: Sequence[Update], refresh: Refresh = False
     ) -> AsyncGenerator[list[tuple[Update, dict[str, Any]]], None]:
-        """Change documents; yield the updates of each bulk request with what it tells of them."""
+        """Change documents; yield the updates of each bulk request with their outcomes."""
         for part in in_requests(updates):
             outcomes = await self._update_page(part, refresh)
             yield list(zip(part, outcomes, strict=True))
 
     async def refresh(self) -> bool:
-        """Make all that was written visible to searches; tell whether this user may do so."""
+        """Make all that was written visible to searches; tell whether that is allowed."""
         try:
             with missing_index_ignored():
                 await self.send(lambda client: client.indices.refresh(index=self.name))
@@ -167,7 +167,7 @@ class AsyncChatIndex:
         return str(opened["id"])
 
     async def close_snapshot(self, pit_id: str) -> None:
-        """Give a point in time back, with one request: it also expires by itself."""
+        """Close a point in time. It is not retried, as a point in time also expires by itself."""
         try:
             await self.client.close_point_in_time(id=pit_id)
         except Exception as error:  # noqa: BLE001  # what was read is right

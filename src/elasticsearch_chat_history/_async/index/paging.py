@@ -1,4 +1,4 @@
-"""Searching in pages: one after the other from a point in time, each as large as a node bears."""
+"""Searching in pages from a point in time; their size follows the size of the messages."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class AsyncPages:
                 **where,
                 **arguments,
             },
-            # From a server that never answered, a failure says nothing about the page.
+            # Before the server has ever answered, a failure says nothing about the page.
             worth_retrying=lambda error: (
                 (is_retriable(error) or is_refused_answer(error))
                 and not (self._index.state.reached and page_size.blame(error))
@@ -65,7 +65,7 @@ class AsyncPages:
         return found
 
     def learn(self, page_size: PageSize, hits: Sequence[Hit]) -> None:
-        """Let the next page, and the first of the next read, be as large as messages allow."""
+        """Adapt the next page, and the first page of the next read, to the messages' size."""
         page_size.learn(hits)
         self._index.state.message_bytes[self._index.name] = page_size.message_bytes
 

@@ -1,6 +1,6 @@
-"""Preparing an index: made where it is missing, checked, and completed where upstream made it.
+"""Preparing an index: it is created if it is missing, or checked and completed.
 
-What is found is kept for the process, so that an index is looked at once, not for each history.
+The result is kept for the process, so that an index is looked at once, not for each history.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 async def prepare(index: AsyncChatIndex) -> IndexLayout:
-    """Make the index, or check and complete it, unless this process has done so."""
+    """Create the index, or check and complete it, unless this process has done so."""
     layout = known_layout(index.key)
     if layout is not None:
         return layout
@@ -42,14 +42,14 @@ async def prepare(index: AsyncChatIndex) -> IndexLayout:
 
 
 async def prepare_again(index: AsyncChatIndex, stale: IndexLayout) -> IndexLayout:
-    """Prepare an index that is not what it was: removed, or made anew by somebody else."""
+    """Prepare an index again that was removed, or created anew by somebody else."""
     if forget_layout(index.key, stale):
         LOGGER.warning("Index %r has changed or vanished; it is prepared again.", index.name)
     return await prepare(index)
 
 
 async def prepare_all_fields(index: AsyncChatIndex) -> IndexLayout:
-    """Prepare the index, and look again at one that lacked fields when it was last seen."""
+    """Prepare the index, and look again at one that lacked fields the last time."""
     layout = await prepare(index)
     if not layout.complete:
         forget_layout(index.key, layout)

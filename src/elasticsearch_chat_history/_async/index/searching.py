@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._queries.search_request import SearchRequest
     from elasticsearch_chat_history._queries.search_text import SearchText
 
-# How much of both rankings is put together; what is further down in one hardly counts.
+# How much of both rankings is combined; what is further down hardly counts.
 MIN_WINDOW = 100
-# How much more neighbours to look at when they are of too few sessions.
+# How many times more neighbours to look at if they are from too few sessions.
 STEP = 4
 
 
 class AsyncSearcher:
-    """Carries out one search.
+    """Runs one search.
 
     Args:
         index: The index.
@@ -66,7 +66,7 @@ class AsyncSearcher:
         self._highlighter = Highlighter()
 
     async def hits(self) -> list[SearchHit]:
-        """Return what is found, best first; nothing where the text has no word."""
+        """Return the hits, best first; none if the text has no word."""
         text, limit = self._request.text, self._request.limit
         if text is None:
             return []
@@ -90,7 +90,7 @@ class AsyncSearcher:
             query=message_query(content, history, request.filters),
             highlight=self._highlighter.request(content),
             size=count,
-            # Words are as rare as they are in all shards together, so that scores compare.
+            # With the term statistics of all shards together, so that scores compare.
             search_type="dfs_query_then_fetch",
             track_total_hits=False,
         )
@@ -106,7 +106,7 @@ class AsyncSearcher:
                 track_total_hits=True,
             )
             hits = _hits_of(found)
-            # The nearest may be of few sessions, which only the answer shows.
+            # The nearest may be from few sessions, which only the answer shows.
             exhausted = not found or found["hits"]["total"]["value"] < nearest
             if len(hits) == count or exhausted or nearest == MAX_HITS:
                 return hits
@@ -144,10 +144,10 @@ class AsyncSearcher:
             try:
                 stored = stored_message_of(hit)
             except UnreadableMessageError as error:
-                # One broken document must not make a whole index impossible to search.
-                LOGGER.warning("A search leaves out what it found: %s", error)
+                # One broken document must not make the whole index impossible to search.
+                LOGGER.warning("A search leaves out a document: %s", error)
                 continue
-            # Without its `type`, only the message itself tells for certain.
+            # Without the field `type`, only the message itself has its type for certain.
             if self._request.types is not None and stored.message.type not in self._request.types:
                 continue
             self._index.observe(stored.session_id, [hit])

@@ -1,4 +1,4 @@
-"""Writing: documents get their vectors, and go out in bulk requests that callers share."""
+"""Writing: documents get their vectors, and are sent in bulk requests that callers share."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._documents.document import Document
     from elasticsearch_chat_history._documents.fields import IndexLayout
 
-# Each waits on a connection until the next refresh; the pool has ten by default, and reads and
-# the flush that does not wait need some.
+# Each holds a connection until the next refresh. The pool has ten by default; reads, and the
+# flush that does not wait, need some of them.
 MAX_WAITING_FLUSHES = 4
 
 
@@ -70,16 +70,16 @@ class AsyncWriter:
         if self._embeddings is not None and layout.vectors:
             # The flush that others wait for has not begun.
             documents = await with_vectors(documents, self._embeddings)
-        # From here on, as a slow model must not use it up.
+        # It starts here, so that a slow model does not use it up.
         budget = RetryBudget(self._index.max_retries)
         failures, existing = await self._write(documents, range(len(documents)), layout, budget)
-        bare: set[int] = set()
+        without_vector: set[int] = set()
         while failures:
             positions = refused_with_vector(documents, failures, layout)
             if positions:
-                # Most likely because of it: better found by its words only than not stored.
+                # The vector is the likely cause: finding a message by words only beats losing it.
                 documents = without_vectors(documents, positions)
-                bare.update(positions)
+                without_vector.update(positions)
             elif any(failure.unprepared for failure in failures.values()):
                 delay = budget.delay(reached=True)
                 if delay is None:
@@ -94,12 +94,12 @@ class AsyncWriter:
             failed, existed = await self._write(documents, positions, layout, budget)
             failures.update(failed)
             existing |= existed
-        if stored_bare := bare - failures.keys():
+        if stored := without_vector - failures.keys():
             LOGGER.warning(
                 "Index %r does not take the vectors of %d messages: they are stored without. "
                 "Use the embedding model that the other vectors of the index are from.",
                 self._index.name,
-                len(stored_bare),
+                len(stored),
             )
         if failures:
             raise self._error(documents, dict(sorted(failures.items())))
@@ -134,7 +134,7 @@ class AsyncWriter:
         return failures, {positions[at] for at in write.existing}
 
     async def _flush(self, leader: PendingWrite) -> None:
-        # Even a pause of nothing lets those run who were just woken and have more to write.
+        # Even without a pause, this lets callers run that were just woken and have more to write.
         await asleep(self._queue.pause())
         batch = self._queue.take()
         if not batch:
@@ -145,7 +145,7 @@ class AsyncWriter:
             failures = await self._send(batch)
             self._queue.settle(batch, failures, reached=self._index.state.reached)
         except BaseException:
-            # The others' documents must go on: with the next leader, under the same ids.
+            # The documents of others are sent by the next leader, with the same ids.
             self._queue.requeue(batch)
             raise
 
@@ -169,8 +169,8 @@ class AsyncWriter:
         return failures_in(answer.body, len(batch))
 
     def _policy(self) -> Refresh:
-        # Like Elasticsearch itself beyond `index.max_refresh_listeners`: who would have to wait
-        # for those that wait asks for a refresh, which also ends their wait.
+        # As Elasticsearch does beyond `index.max_refresh_listeners`: one more flush does not wait
+        # but forces a refresh, which also ends the wait of the others.
         if self._refresh == "wait_for" and self._queue.leaders > MAX_WAITING_FLUSHES:
             return True
         return self._refresh

@@ -1,4 +1,4 @@
-"""Adding messages to a session; what several attempts at a call stored gets one order."""
+"""Adding messages to a session, in one order even if a call was made several times."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def add(
     metadata: Mapping[str, Any] | None,
 ) -> None:
     """Store messages, at least one, after all that this process has read or written."""
-    # Held until the end, for others that make the same call meanwhile.
+    # Kept until the end, so that the same call made meanwhile gets the same values.
     ticks = CLOCK.ticks_of_call(session.clock_key, idempotency_key, len(messages))
     documents = documents_of(
         messages,
@@ -48,10 +48,10 @@ async def add(
 
 
 async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -> None:
-    """Put the messages of one call where the earliest attempt at it would have put all of them.
+    """Move the messages of one call to where its earliest attempt would have put all of them.
 
-    Else the part that a later attempt has stored would come after the other, whatever the order
-    in the call. Where this may not be done, all is stored nevertheless, and a line is logged.
+    Otherwise the part that a later attempt stored would come after the rest, whatever the order
+    in the call. If moving is not allowed, all is stored nevertheless, and a line is logged.
     """
     problem: str | None = None
     try:

@@ -39,17 +39,17 @@ async def pop(session: AsyncSession, count: int) -> list[StoredMessage]:
     seen: set[str] = set()
     popped: list[StoredMessage] = []
     while count:
-        # A message that no search sees yet may be the last one.
+        # The last message may not be visible to searches yet.
         await session.index.refresh()
         hits = await reader.last(count)
         messages = {hit["_id"]: stored_message_of(hit) for hit in hits}
         if messages.keys() <= seen:
-            # Nothing is left, or where nobody may refresh, nothing but what is gone.
+            # Nothing is left; without the right to refresh, only removed messages are visible.
             break
         seen |= messages.keys()
         removed = await remove(session.index, hits, session.options.refresh)
         popped = [messages[hit["_id"]] for hit in removed] + popped
-        # What somebody else took in between is replaced by what is the last now.
+        # Messages that somebody else removed meanwhile are replaced by the ones before them.
         count -= len(removed)
     return popped
 
@@ -66,7 +66,7 @@ async def delete(session: AsyncSession, ids: Iterable[str]) -> list[StoredMessag
 
 async def replace(session: AsyncSession, messages: Sequence[BaseMessage]) -> None:
     """Store messages, at least one, and then remove all that come before them."""
-    # The clock has to see all that is there, as the new has to come after it.
+    # The clock must have seen all messages, as the new ones must come after them.
     await session.index.refresh()
     await AsyncSessionReader(session, expired=True).last(1)
     documents = documents_of(
@@ -92,13 +92,13 @@ async def clear(session: AsyncSession) -> None:
 
 
 async def contains(session: AsyncSession, message_id: str) -> bool:
-    """Tell whether a message of this id is in the session, as far as a search sees."""
+    """Tell whether a message of this id is in the session and visible to searches."""
     found = [hit async for hits in _hits_of(session, [message_id]) for hit in hits]
     return bool(found)
 
 
 async def delete_visible(session: AsyncSession, ids: Sequence[str]) -> list[Hit]:
-    """Remove those of the documents that a search sees; return those that this call removed."""
+    """Remove the documents that are visible to searches; return those that this call removed."""
     removed: list[Hit] = []
     async for hits in _hits_of(session, ids):
         removed += await remove(session.index, hits, session.options.refresh)
@@ -106,7 +106,7 @@ async def delete_visible(session: AsyncSession, ids: Sequence[str]) -> list[Hit]
 
 
 async def delete_again(session: AsyncSession, ids: Sequence[str]) -> None:
-    """Remove what a call stored that failed, as far as that is possible."""
+    """Remove again what a failed call has stored, as far as that is possible."""
     try:
         await session.index.refresh()
         await delete_visible(session, ids)
@@ -143,5 +143,5 @@ def _readable(hits: Iterable[Hit]) -> list[StoredMessage]:
         try:
             readable.append(stored_message_of(hit))
         except UnreadableMessageError as error:
-            LOGGER.warning("Removed without looking at it: %s", error)
+            LOGGER.warning("Removed a document that holds no message: %s", error)
     return readable

@@ -59,7 +59,7 @@ async def fork(
 class AsyncCopies:
     """Stores copies in a session, and knows their ids.
 
-    A copy has the vector of its original, so that no model is asked.
+    A copy has the vector of its original, so no model is asked.
     """
 
     def __init__(self, session: AsyncSession) -> None:
@@ -91,7 +91,7 @@ async def _copy(session: AsyncSession, copies: AsyncCopies, until: str | None) -
 
 
 def _all_ids(session: AsyncSession) -> AsyncGenerator[list[Hit], None]:
-    """Yield what tells the documents of the session from others, in pages."""
+    """Yield the documents of the session in pages, without their fields."""
     pages = AsyncPages(session.index)
     selection = Selection(
         session_query(session.id), total_order(), fields=(), routing=session.routing

@@ -1,4 +1,4 @@
-"""Reading a session: in one request where it fits, over a point in time where not."""
+"""Reading a session: in one request if it fits, or in pages from a point in time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def stored_messages(
 
 
 class AsyncSessionReader:
-    """Reads the documents of one session, and lets the clock see how far they go.
+    """Reads the documents of one session, and lets the clock see the latest of them.
 
     Args:
         session: The session.
@@ -85,7 +85,7 @@ class AsyncSessionReader:
         size = self._pages.size()
         asked = size.messages
         try:
-            # One more than fits tells whether there is a second page.
+            # Counting one more than fits tells whether there is a second page.
             found = await self._search(size, track_total_hits=asked + 1)
         except (ApiError, TransportError) as error:
             if is_missing_index(error):
@@ -141,7 +141,7 @@ class AsyncSessionReader:
                 return oldest_first(hits)
 
     async def _collect_again(self, size: PageSize, limit: int | None) -> list[Hit]:
-        # A snapshot goes with the node that keeps it; another one can be read from the start.
+        # A point in time is lost with its node; another one can be read from the start.
         return await self._index.send(
             lambda _: self._collect(size, limit), worth_retrying=is_lost_snapshot
         )

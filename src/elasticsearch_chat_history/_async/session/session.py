@@ -1,4 +1,4 @@
-"""One session of an index, as the functions that read, add to and change it are given it."""
+"""One session of an index: what the functions that read and change it need."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AsyncSession:
     Attributes:
         id: The key of the session.
         routing: Where its messages are, in an index routed by session.
-        clock_key: What the clock knows it by.
+        clock_key: The key of the session for the clock.
         writer: Stores its messages.
     """
 

@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._requests.bulk import Update
 
 PASSING_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
-# A node refuses a query of too many clauses; the least that it allows is 1,024.
+# A node refuses a query with too many clauses; its limit is at least 1,024.
 MAX_TERMS = 1_000
 
 
 class AsyncBackfill:
-    """Adds to documents what they lack, without changing their order at any moment.
+    """Adds missing fields to documents, without changing their order at any moment.
 
     On several shards, upstream's documents of one session and millisecond have no order of their
     own; they keep the one in which they were read.
@@ -105,7 +105,7 @@ class AsyncBackfill:
         waiting: list[Hit] = []
         async with aclosing(self._pages.each(selection, self._pages.size(size))) as pages:
             async for hits in pages:
-                # The next page may go on with the same millisecond, which is completed as a whole.
+                # The next page may continue the same millisecond, which is completed as a whole.
                 waiting += hits
                 end = without_last_moment(waiting)
                 await self._complete(waiting[:end])
@@ -152,13 +152,13 @@ class AsyncBackfill:
         return Placed.of(hits)
 
     async def _finish(self, outcomes: Sequence[tuple[Update, dict[str, Any]]]) -> None:
-        """Take note of what became of a bulk request, and send again what may succeed later."""
+        """Note the outcome of a bulk request, and send again what may succeed later."""
         budget = RetryBudget(self._index.max_retries)
         first = len(outcomes)
         while outcomes:
             passing: list[tuple[Update, str]] = []
             refused: list[str] = []
-            bare: list[Update] = []
+            without_vector: list[Update] = []
             for update, outcome in outcomes:
                 error, status = outcome.get("error"), outcome["status"]
                 if error is None:
@@ -166,9 +166,9 @@ class AsyncBackfill:
                 elif status in PASSING_STATUSES:
                     passing.append((update, describe_answer(error, status)))
                 elif status == STATUS_BAD_REQUEST and VECTOR in update.fields:
-                    # Most likely because of it: better found by its words only than not at all.
+                    # The vector is the likely cause; the rest is worth having without it.
                     self._refused_vectors += 1
-                    bare.append(update.without_vector())
+                    without_vector.append(update.without_vector())
                 # One that is missing was deleted meanwhile.
                 elif status != STATUS_NOT_FOUND:
                     refused.append(describe_answer(error, status))
@@ -177,9 +177,9 @@ class AsyncBackfill:
                 refused += [reason for _, reason in passing]
             self._refusals.update(refused)
             if len(refused) == first:
-                # Most likely the index refuses all, and not each document.
+                # Then it is most likely the index that refuses, not each document.
                 self._raise_refusals()
-            waiting = [update for update in bare if update.fields]
+            waiting = [update for update in without_vector if update.fields]
             if delay is not None:
                 await asleep(delay)
                 waiting += [update for update, _ in passing]

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class AsyncSessionListing:
-    """Reads the sessions of an index, as far as filters let their messages through.
+    """Lists and counts the sessions that have messages matching some filters.
 
     Args:
         index: The index.
@@ -59,7 +59,7 @@ class AsyncSessionListing:
     async def page(
         self, order: SessionOrder, limit: int, after: SessionSummary | None
     ) -> list[SessionSummary]:
-        """Return the first `limit` sessions behind `after`; none where there is no index."""
+        """Return the first `limit` sessions after `after`; none if the index is missing."""
         with missing_index_ignored():
             if order == "recent":
                 return await self._recent_page(limit, after)
@@ -80,7 +80,7 @@ class AsyncSessionListing:
     async def count_messages(self) -> int:
         """Return how many messages there are."""
         with missing_index_ignored():
-            # The count API would pass over a shard that does not answer.
+            # The count API would ignore a shard that does not answer.
             found = await self._search(
                 size=0, track_total_hits=True, filter_path="hits.total.value"
             )
@@ -104,13 +104,13 @@ class AsyncSessionListing:
 
     async def _recent_page(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
         """Return the first `limit` sessions behind `after`, those written to last first."""
-        # A snapshot goes with the node that keeps it; another one can be read from the start.
+        # A point in time is lost with its node; another one can be read from the start.
         return await self._index.send(
             lambda _: self._recent(limit, after), worth_retrying=is_lost_snapshot
         )
 
     async def _recent(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
-        # One snapshot for all requests: nothing moves, grows or vanishes between them.
+        # One point in time for all requests, so that nothing changes between them.
         pit = {"id": await self._index.open_snapshot(), "keep_alive": PIT_KEEP_ALIVE}
         try:
             wanted = [session_id for _, session_id in await self._window(limit, after, pit)]
@@ -174,7 +174,7 @@ class AsyncSessionListing:
             size=0,
             track_total_hits=False,
             aggregations=keys_by_id(most, after),
-            # Of each session no more than that it is there.
+            # Only that each session is there.
             filter_path=[
                 "pit_id",
                 "aggregations.sessions.after_key",

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 async def exported_records(
     index: AsyncChatIndex, filters: Clauses, batch_size: int
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield the messages that filters let through, session by session, as records."""
+    """Yield the messages that match some filters as records, session by session."""
     pages = AsyncPages(index)
     selection = Selection(messages_only(filters), session_by_session(), EXPORTED_FIELDS)
     with logged("Could not export messages from Elasticsearch"):
@@ -73,7 +73,7 @@ class AsyncRecordLoader:
         self._index = index
         self._refresh = refresh
         self._ensure_ascii = ensure_ascii
-        # One refresh at the end shows as much as one for each batch.
+        # One refresh at the end is enough.
         self._writer = AsyncWriter(index, refresh=False, embeddings=embeddings)
         self._stored = 0
         self._batch: list[Record] = []
@@ -114,7 +114,7 @@ class AsyncRecordLoader:
     def _add(self, record: Record) -> None:
         self._batch.append(record)
         self._bytes += len(record.history)
-        # Its order depends on all that share its time, so that these stay in one batch.
+        # Records of one session and time stay in one batch, as their order depends on all of them.
         self._moments.add(record.moment)
 
     async def _store(self) -> None:
