@@ -197,6 +197,19 @@ async def test_a_wrong_option_is_an_error_at_once(
             one.as_retriever(**options)
 
 
+async def test_who_asks_for_k_is_told_of_limit(
+    store: ElasticsearchChatStore, async_store: AsyncElasticsearchChatStore
+) -> None:
+    options: Any = {"k": 3}
+    for one in (store, async_store):
+        with pytest.raises(ValueError, match="'k' is no option: give limit"):
+            one.as_retriever(**options)
+    with pytest.raises(TypeError, match="'k' is no option: give limit"):
+        store.as_retriever().invoke("shard", k=3)
+    with pytest.raises(TypeError, match="'k' is no option: give limit"):
+        await async_store.as_retriever().ainvoke("shard", k=3)
+
+
 async def test_a_wrong_option_with_the_query_is_an_error(
     store: ElasticsearchChatStore, async_store: AsyncElasticsearchChatStore
 ) -> None:

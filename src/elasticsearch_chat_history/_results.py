@@ -58,12 +58,13 @@ class SessionSummary:
         message_count: How many messages it has; with a filter, how many of them match.
         first_at: When the first of these messages was stored, in UTC, to the millisecond.
         last_at: When the last one was stored.
-        last_message: The last one itself.
+        last_message: The last one itself; None if it cannot be read.
 
     Example:
         ```python
         (summary,) = store.list_sessions()
         assert summary.message_count == 2
+        assert summary.last_message is not None
         assert summary.last_message.message.content == "Hi!"
         ```
     """
@@ -72,7 +73,7 @@ class SessionSummary:
     message_count: int
     first_at: datetime
     last_at: datetime
-    last_message: StoredMessage
+    last_message: StoredMessage | None
 
 
 @dataclass(frozen=True)

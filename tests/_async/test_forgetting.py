@@ -73,7 +73,7 @@ async def test_what_a_metadata_names_goes_and_everything_else_stays(
     assert await chats.acount_messages(session_id="a") == 4
     assert await chats.adelete_sessions(metadata={"user": ["u1", "u3"]}) == 2
     assert await chats.acount_messages(session_id="b") == 4
-    assert await chats.adelete_sessions(["b"], metadata={"user": None}) == 2
+    assert await chats.adelete_sessions(["b"], metadata={"user": "u2"}) == 2
     assert await chats.adelete_sessions(["b"], metadata={}) == 2
     assert await chats.acount_messages() == await chats.acount_messages(session_id="a") == 4
     assert await chats.adelete_sessions([], metadata={"user": "u2"}) == 0

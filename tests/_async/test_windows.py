@@ -1,13 +1,27 @@
 """The last k messages of a session."""
 
+import time
+from datetime import timedelta
+
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    FunctionMessage,
+    FunctionMessageChunk,
+    HumanMessage,
+    ToolMessage,
+    ToolMessageChunk,
+)
 
-from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    AsyncElasticsearchChatStore,
+)
 from tests.support.client_requests import recorded
 from tests.support.concurrency import async_until
-from tests.support.documents import own_document
+from tests.support.documents import OWN_MAPPINGS, own_document
 from tests.support.messages import numbered, texts
 from tests.support.server import BEFORE_EXPIRY, open_contexts, store
 
@@ -97,3 +111,39 @@ async def test_a_limit_beyond_what_one_search_may_return_is_read_in_pages(
     found = await history.aget_messages(limit=10_200)
     assert texts(found) == texts(numbered(10_200, first=300))
     await async_until(lambda: open_contexts(admin, index) == 0, BEFORE_EXPIRY)
+
+
+RESULTS: list[BaseMessage] = [
+    ToolMessage("result", tool_call_id="call-1"),
+    ToolMessageChunk(content="result", tool_call_id="call-1"),
+    FunctionMessage(content="result", name="add"),
+    FunctionMessageChunk(content="result", name="add"),
+]
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
+async def test_no_window_begins_with_a_result_whose_call_it_lacks(
+    index: str,
+    async_client: AsyncElasticsearch,
+    admin: Elasticsearch,
+    result: BaseMessage,
+) -> None:
+    admin.indices.create(index=index, mappings=OWN_MAPPINGS)
+    now = time.time_ns() // 1000
+    hour = 3_600_000_000
+    turn = [AIMessage("call", tool_calls=[call(1)]), result, AIMessage("answer")]
+    times = [now - 3 * hour, now - hour, now]
+    documents = (own_document("s", at, one) for at, one in zip(times, turn, strict=True))
+    store(admin, index, documents)
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    whole = chats.session("s")
+    by_age = chats.session("s", ttl=timedelta(hours=2))
+    assert texts(await whole.aget_messages()) == ["call", "result", "answer"]
+    assert texts(await whole.aget_messages(limit=2)) == ["answer"]
+    assert texts(await by_age.aget_messages()) == ["answer"]
+    assert texts(await by_age.aget_messages(limit=3)) == ["answer"]
+    assert await chats.aprune(timedelta(hours=2)) == 1
+    assert texts(await whole.aget_messages(limit=3)) == ["answer"]
+    assert texts(await by_age.aget_messages()) == ["answer"]
+    # What is stored stays there for readers without a window.
+    assert texts(await whole.aget_messages()) == ["result", "answer"]

@@ -120,4 +120,5 @@ def rows_of(summaries: Sequence[SessionSummary]) -> list[Row]:
             dict(one.last_message.metadata),
         )
         for one in summaries
+        if one.last_message is not None
     ]

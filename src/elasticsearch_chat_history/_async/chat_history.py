@@ -175,8 +175,9 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
 
         Args:
             limit: How many of the last messages to return, at least 1; None means
-                `history_size`. Tool results at the start of a limited list, whose call is not in
-                it, are left out, because model providers reject such a list.
+                `history_size`. Tool and function results at the start of a list that `limit` or
+                `ttl` has cut are left out, because model providers reject results without their
+                call.
 
         Returns:
             The messages; an empty list if the session or the index does not exist.

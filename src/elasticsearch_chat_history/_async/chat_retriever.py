@@ -21,6 +21,8 @@ from elasticsearch_chat_history._queries.filters import (
 from elasticsearch_chat_history._queries.search_request import SearchMode, SearchOperator
 from elasticsearch_chat_history._results import SearchHit
 
+ABOUT_K = "'k' is no option: give limit, the number of messages to find at most"
+
 
 @runtime_checkable
 class AsyncSearchableStore(Protocol):
@@ -116,6 +118,8 @@ class AsyncElasticsearchChatRetriever(AsyncRetrieverInterface):
     @classmethod
     def _check(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Refuse at once what a search would refuse later, with the same words."""
+        if "k" in given:
+            raise ValueError(ABOUT_K)
         if given.get("session_id") is not None:
             checked_session_ids([given["session_id"]])
         for name in ("since", "until"):
@@ -136,6 +140,8 @@ class AsyncElasticsearchChatRetriever(AsyncRetrieverInterface):
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of a search; those `given` with the query take precedence."""
+        if "k" in given:
+            raise TypeError(ABOUT_K)
         own = {
             "session_id": self.session_id,
             "types": self.types,

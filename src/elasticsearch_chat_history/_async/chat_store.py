@@ -282,11 +282,12 @@ class AsyncElasticsearchChatStore:
                 that there is no such key.
 
         Returns:
-            The sessions; an empty list after the last one, and if the index does not exist.
+            The sessions; an empty list after the last one, and if the index does not exist. If
+            the last document of a session cannot be read as a message, its `last_message` is None,
+            and a line is logged.
 
         Raises:
             ChatHistoryError: The page comes after the 10,000 most recent sessions.
-            UnreadableMessageError: The last document of a session cannot be read as a message.
             ValueError: `order`, `limit` or `metadata` has an unusable value.
             TypeError: An argument is of the wrong type.
 
@@ -494,7 +495,8 @@ class AsyncElasticsearchChatStore:
         Args:
             session_ids: The sessions; an empty list removes nothing.
             metadata: What the messages were stored with, such as a user who wants to be forgotten.
-                A list means any of its values, None that there is no such key.
+                A list means any of its values. None is refused as a value: a failed look-up
+                would remove all messages without this key.
 
         Returns:
             How many messages Elasticsearch reported as removed. If a connection was lost and the
@@ -512,7 +514,7 @@ class AsyncElasticsearchChatStore:
             ```
         """
         ids = checked_session_ids(session_ids)
-        matching = metadata_filters(metadata)
+        matching = metadata_filters(metadata, deleting=True)
         if ids is None and not matching:
             raise ValueError(
                 "adelete_sessions must be told what to delete: name session_ids, or metadata that "
@@ -534,8 +536,8 @@ class AsyncElasticsearchChatStore:
         Args:
             older_than: The age from which messages are removed, or the time before which they
                 were stored, with its time zone.
-            metadata: What the messages were stored with; None or an empty mapping removes all
-                that are old enough.
+            metadata: What the messages were stored with, as for `adelete_sessions()`; None or an
+                empty mapping removes all that are old enough.
 
         Returns:
             How many messages Elasticsearch reported as removed. If a connection was lost and the
@@ -553,7 +555,9 @@ class AsyncElasticsearchChatStore:
             removed = await store.aprune(timedelta(days=90))
             ```
         """
-        return await self._delete([[*age_filters(older_than), *metadata_filters(metadata)]])
+        return await self._delete(
+            [[*age_filters(older_than), *metadata_filters(metadata, deleting=True)]]
+        )
 
     def aexport(
         self,

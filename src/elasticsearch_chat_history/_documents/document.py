@@ -27,15 +27,27 @@ Hit = Mapping[str, Any]
 
 # Makes the ids that are derived from an idempotency key differ from all other uuid5.
 IDEMPOTENCY_NAMESPACE = uuid.UUID("7c1f1d5e-58a3-4d0b-9a57-3f5c2f0f6f11")
+# What a message of a type is called as a part of a streamed answer.
+CHUNKS = {
+    "human": "HumanMessageChunk",
+    "ai": "AIMessageChunk",
+    "system": "SystemMessageChunk",
+    "chat": "ChatMessageChunk",
+    "function": "FunctionMessageChunk",
+    "tool": "ToolMessageChunk",
+}
 # The types that `messages_from_dict` reads; another one would make its session unreadable.
 READABLE_TYPES = frozenset(
     {
         *("human", "ai", "system", "chat", "function", "tool", "remove"),
-        *("HumanMessageChunk", "AIMessageChunk", "SystemMessageChunk", "ChatMessageChunk"),
-        *("FunctionMessageChunk", "ToolMessageChunk"),
+        *CHUNKS.values(),
     }
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MILLISECOND = timedelta(milliseconds=1)
+# What a `datetime` can tell, to the millisecond; `created_at` of a document may lie beyond.
+EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
+LATEST = datetime.max.replace(tzinfo=timezone.utc, microsecond=999_000)
 
 
 @dataclass(frozen=True)
@@ -129,6 +141,14 @@ def copy_of(hit: Hit, seq: int, session_id: str) -> Document:
     )
 
 
+def time_of(milliseconds: int) -> datetime:
+    """Return a `created_at` as a time; one that is out of range is at the end of the range."""
+    try:
+        return EPOCH + milliseconds * MILLISECOND
+    except OverflowError:
+        return EARLIEST if milliseconds < 0 else LATEST
+
+
 def time_ordered_id(seq: int) -> str:
     """Return a new uuid7 that sorts by `seq`, a time in microseconds.
 
@@ -181,10 +201,12 @@ def stored_message_of(hit: Hit) -> StoredMessage:
     source = hit["_source"]
     session_id = source["session_id"]
     created_at, *_ = hit["sort"]
+    if created_at is None:
+        raise UnreadableMessageError(hit["_id"], session_id, "it has no created_at field")
     return StoredMessage(
         id=hit["_id"],
         session_id=session_id,
-        created_at=EPOCH + timedelta(milliseconds=int(created_at)),
+        created_at=time_of(int(created_at)),
         message=message_of(hit, session_id),
         metadata=source.get("metadata") or {},
     )

@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from elasticsearch_chat_history._arguments import checked_session_id, encodable, is_encodable
-from elasticsearch_chat_history._documents.document import EPOCH, Document, Hit, searchable_parts
+from elasticsearch_chat_history._documents.document import (
+    EARLIEST,
+    EPOCH,
+    LATEST,
+    MILLISECOND,
+    Document,
+    Hit,
+    searchable_parts,
+)
 from elasticsearch_chat_history._documents.metadata import checked_metadata
 from elasticsearch_chat_history._documents.sequence import Moment, place_of, seqs_of_run
 
@@ -23,6 +31,8 @@ EXPORTED_FIELDS = ("history", "session_id", "seq", "metadata")
 # Elasticsearch's limit of an `_id`, in bytes of UTF-8.
 MAX_ID_BYTES = 512
 LONG = range(-(2**63), 2**63)
+EARLIEST_MILLISECONDS = (EARLIEST - EPOCH) // MILLISECOND
+LATEST_MILLISECONDS = (LATEST - EPOCH) // MILLISECOND
 
 
 @dataclass(frozen=True)
@@ -200,8 +210,8 @@ def _checked_seq(value: object) -> int | None:
 
 def _milliseconds(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
-        if value * 1000 not in LONG:
-            raise ValueError("its created_at is out of range")
+        if not EARLIEST_MILLISECONDS <= value <= LATEST_MILLISECONDS:
+            raise ValueError("its created_at is out of range: it must be in the years 1 to 9999")
         return value
     if not isinstance(value, str):
         raise TypeError("its created_at must be a time in ISO 8601, or in milliseconds")
@@ -213,15 +223,14 @@ def _milliseconds(value: object) -> int:
         raise ValueError("its created_at is not a time in ISO 8601") from None
     if time.utcoffset() is None:
         raise ValueError("its created_at must have a time zone, such as Z")
-    return (time - EPOCH) // timedelta(milliseconds=1)
+    return (time - EPOCH) // MILLISECOND
 
 
 def _time_text(milliseconds: int) -> str | int:
-    try:
-        time = EPOCH + timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        # From a broken clock: the year has five digits.
+    if not EARLIEST_MILLISECONDS <= milliseconds <= LATEST_MILLISECONDS:
+        # From a broken clock: no year of four digits.
         return milliseconds
+    time = EPOCH + milliseconds * MILLISECOND
     return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 

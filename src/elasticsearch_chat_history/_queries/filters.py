@@ -9,7 +9,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import checked_list, checked_session_id
-from elasticsearch_chat_history._documents.document import EPOCH, READABLE_TYPES
+from elasticsearch_chat_history._documents.document import (
+    CHUNKS,
+    EPOCH,
+    MILLISECOND,
+    READABLE_TYPES,
+)
 from elasticsearch_chat_history._documents.metadata import checked_metadata
 
 if TYPE_CHECKING:
@@ -17,7 +22,6 @@ if TYPE_CHECKING:
 
 Clauses = list[dict[str, Any]]
 
-MILLISECOND = timedelta(milliseconds=1)
 # `index.max_terms_count` of an index unless its operator changed it.
 MAX_TERMS = 65_536
 # Well below the largest request that a node accepts unless its operator changed it, 100 MB.
@@ -105,17 +109,28 @@ def message_filters(
     ]
 
 
-def metadata_filters(metadata: object) -> list[dict[str, Any]]:
+def metadata_filters(metadata: object, *, deleting: bool = False) -> list[dict[str, Any]]:
     """Return the clauses that find messages with all of these keys and values.
 
     A list means any of its values, None that there is no such key.
+
+    Args:
+        metadata: The keys and values; None finds all messages.
+        deleting: Whether what is found will be deleted: then None is refused as a value. It is
+            what a failed look-up returns, and would find all messages of langchain-elasticsearch.
 
     Raises:
         TypeError: It is no mapping.
         ValueError: A key or value is one that no message can have, or a list is empty.
     """
-    checked = checked_metadata(metadata)
-    return [_clause(path, values) for path, values in _leaves(checked or {}, "metadata")]
+    leaves = _leaves(checked_metadata(metadata) or {}, "metadata")
+    for path, values in leaves:
+        if deleting and None in values:
+            raise ValueError(
+                f"{path!r:.100} must not be None for a deletion: it would remove all messages "
+                "without this key, also those of langchain-elasticsearch"
+            )
+    return [_clause(path, values) for path, values in leaves]
 
 
 def portions_of(
@@ -155,6 +170,14 @@ def checked_types(types: object) -> list[str] | None:
     if not listed:
         raise ValueError("types must name at least one message type")
     return listed
+
+
+def with_chunks(types: list[str] | None) -> list[str] | None:
+    """Return the types with those that the same messages have as parts of a streamed answer."""
+    if types is None:
+        return None
+    chunks = [CHUNKS[one] for one in types if one in CHUNKS]
+    return list(dict.fromkeys([*types, *chunks]))
 
 
 def checked_time(name: str, time: object) -> int | None:

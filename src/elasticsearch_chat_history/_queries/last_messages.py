@@ -12,7 +12,7 @@ import math
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import BaseMessage, FunctionMessage, ToolMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Each shard visits at most so many messages, which takes a few milliseconds. It is more than any
 # limit, so a search that stops early has found enough messages.
 MOST_VISITED = 20_000
+# What answers a call of a model; both also as parts of a streamed answer.
+RESULTS = (ToolMessage, FunctionMessage)
 # By then the remaining interval is short, or all messages have the same time.
 MOST_SEARCHES = 20
 
@@ -90,9 +92,9 @@ class LastMessages:
 
 
 def without_leading_orphans(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
-    """Return `messages` without the tool results at the start: their call was cut off.
+    """Return `messages` without the tool or function results at the start: their call is missing.
 
     Model providers reject a list that starts with the result of a call that is not in it. A later
     call with the same id does not count, as some providers number the calls of each turn anew.
     """
-    return list(dropwhile(lambda message: isinstance(message, ToolMessage), messages))
+    return list(dropwhile(lambda message: isinstance(message, RESULTS), messages))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from typing_extensions import TypedDict
 
 from elasticsearch_chat_history._arguments import checked_count, encodable
-from elasticsearch_chat_history._queries.filters import checked_types, message_filters
+from elasticsearch_chat_history._queries.filters import checked_types, message_filters, with_chunks
 from elasticsearch_chat_history._queries.search_text import (
     SearchText,
     search_text,
@@ -102,7 +102,7 @@ def search_request(
         )
     if checked_count("limit", limit) > MAX_HITS:
         raise ValueError(f"limit must be at most {MAX_HITS:,}, but is {limit}")
-    kinds = checked_types(types)
+    kinds = with_chunks(checked_types(types))
     return SearchRequest(
         query=encodable(query),
         text=search_text(query, fuzzy=bool(fuzzy)),

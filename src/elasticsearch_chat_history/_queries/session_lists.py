@@ -6,15 +6,22 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from elasticsearch_chat_history._arguments import checked_count
-from elasticsearch_chat_history._documents.document import EPOCH, stored_message_of
-from elasticsearch_chat_history._errors import ChatHistoryError
-from elasticsearch_chat_history._queries.filters import MILLISECOND
+from elasticsearch_chat_history._documents.document import (
+    EARLIEST,
+    EPOCH,
+    LATEST,
+    MILLISECOND,
+    stored_message_of,
+    time_of,
+)
+from elasticsearch_chat_history._errors import ChatHistoryError, UnreadableMessageError
 from elasticsearch_chat_history._queries.selection import (
     MAX_HITS,
     STORED_MESSAGE_FIELDS,
     total_order,
 )
-from elasticsearch_chat_history._results import SessionSummary
+from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._results import SessionSummary, StoredMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,18 +129,20 @@ def last_hit(bucket: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summary_of(bucket: Mapping[str, Any]) -> SessionSummary:
-    """Return the summary of one session of an answer.
-
-    Raises:
-        UnreadableMessageError: The last document does not hold a message.
-    """
+    """Return the summary of one session of an answer."""
     key = bucket["key"]
-    last = stored_message_of(last_hit(bucket))
+    hit = last_hit(bucket)
+    last: StoredMessage | None = None
+    try:
+        last = stored_message_of(hit)
+    except UnreadableMessageError as error:
+        # One broken document must not make all sessions impossible to list.
+        LOGGER.warning("A session is listed without its last message: %s", error)
     return SessionSummary(
         session_id=key if isinstance(key, str) else key["session_id"],
         message_count=int(bucket["doc_count"]),
-        first_at=EPOCH + int(bucket["first"]["value"]) * MILLISECOND,
-        last_at=last.created_at,
+        first_at=time_of(int(bucket["first"]["value"])),
+        last_at=time_of(int(hit["sort"][0])),
         last_message=last,
     )
 
@@ -147,6 +156,11 @@ def behind(positions: list[Position], after: SessionSummary | None) -> list[Posi
     """Return the positions that come after that of a session when it was listed."""
     if after is None:
         return positions
+    if not EARLIEST < after.last_at < LATEST:
+        # The real time may lie beyond, so that only the id tells where the session is.
+        ids = [session_id for _, session_id in positions]
+        if after.session_id in ids:
+            return positions[ids.index(after.session_id) + 1 :]
     # Both sides compare ids by code points, which is also the order of their UTF-8.
     here = (-((after.last_at - EPOCH) // MILLISECOND), after.session_id)
     return positions[bisect_right(positions, here) :]

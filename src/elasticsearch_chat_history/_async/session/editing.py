@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
 
@@ -61,7 +61,7 @@ async def delete(session: AsyncSession, ids: Iterable[str]) -> list[StoredMessag
         return []
     await session.index.refresh()
     removed = await delete_visible(session, unique)
-    return _readable(sorted(removed, key=lambda hit: hit["sort"][:3]))
+    return _readable(sorted(removed, key=_place))
 
 
 async def replace(session: AsyncSession, messages: Sequence[BaseMessage]) -> None:
@@ -135,6 +135,11 @@ async def _hits_of(session: AsyncSession, ids: Sequence[str]) -> AsyncGenerator[
             continue
         yield found["hits"]["hits"]
         ids = ids[len(asked) :]
+
+
+def _place(hit: Hit) -> tuple[bool, list[Any]]:
+    """Return what sorts hits oldest first; those without a time come last."""
+    return hit["sort"][0] is None, hit["sort"][:3]
 
 
 def _readable(hits: Iterable[Hit]) -> list[StoredMessage]:

@@ -20,6 +20,7 @@ from elasticsearch_chat_history._queries.selection import (
     PAGE_SIZE,
     STORED_MESSAGE_FIELDS,
     Selection,
+    messages_only,
     oldest_first,
     session_query,
     total_order,
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
 
 
 async def messages(session: AsyncSession, limit: int | None) -> list[BaseMessage]:
-    """Return all messages of a session, or the last `limit` in a form that models accept."""
+    """Return all messages of a session, or the last `limit`; a window is as models accept it."""
     reader = AsyncSessionReader(session)
     hits = await (reader.all() if limit is None else reader.last(limit))
     found = [message_of(hit, session.id) for hit in hits]
-    return found if limit is None else without_leading_orphans(found)
+    whole = limit is None and session.options.ttl is None
+    return found if whole else without_leading_orphans(found)
 
 
 async def stored_messages(
@@ -170,7 +172,8 @@ class AsyncSessionReader:
 
     def _selection(self, *, newest_first: bool, since: int | None = None) -> Selection:
         return Selection(
-            session_query(self._session.id, self._ttl, since),
+            # A document without a time has no place in the order.
+            messages_only([session_query(self._session.id, self._ttl, since)]),
             total_order(newest_first=newest_first),
             self._fields,
             self._session.routing,
