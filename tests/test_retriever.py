@@ -171,7 +171,8 @@ async def test_the_asynchronous_retriever_names_what_to_await(
 @pytest.mark.parametrize(
     ("options", "kind", "text"),
     [
-        ({"k": 3}, ValueError, "k\n.*[Ee]xtra"),
+        ({"k": 3}, ValueError, "'k' is no option: give limit"),
+        ({"limits": 3}, ValueError, "limits\n.*[Ee]xtra"),
         ({"limit": 0}, ValueError, "limit must be at least 1"),
         ({"limit": "3"}, TypeError, "limit must be a whole number"),
         ({"session_id": ""}, ValueError, "session_id must not be empty"),
