@@ -9,7 +9,6 @@ from langchain_core.messages import HumanMessage
 from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
 from local_elasticsearch import LocalElasticsearch
 from tests.support._async.steady_writers import AsyncSteadyWriters
-from tests.support.client_requests import set_timeout
 from tests.support.concurrency import HANG_SECONDS, async_until
 from tests.support.tcp_proxy import Fault, TcpProxy, bursts, nothing_fails
 from tests.support.write_log import WriteLog
@@ -25,7 +24,6 @@ BURSTS = {
     Fault.LATE: (2, 4),
 }
 SHORT_TIMEOUT = 0.5
-LONG_TIMEOUT = 60
 
 
 def through(proxy: TcpProxy, login: dict[str, Any]) -> dict[str, Any]:
@@ -43,12 +41,9 @@ async def test_what_is_acknowledged_over_a_bad_connection_is_there_once(
 ) -> None:
     length, period = BURSTS[fault]
     with TcpProxy(lone_node.nodes[0].port) as proxy:
-        async with AsyncElasticsearch(**through(proxy, login)) as client:
-            # Only what meets a fault is given up soon: a busy machine may be slow with the rest.
-            set_timeout(
-                client,
-                lambda: LONG_TIMEOUT if proxy.coming_fault is Fault.NONE else SHORT_TIMEOUT,
-            )
+        async with AsyncElasticsearch(
+            **through(proxy, login), request_timeout=SHORT_TIMEOUT
+        ) as client:
             writers = AsyncSteadyWriters(write_log, fresh_index, client, max_retries=15)
             async with writers:
                 await writers.progress(1)
