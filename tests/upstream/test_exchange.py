@@ -76,7 +76,7 @@ def test_we_read_what_upstream_wrote(
     theirs.add("s", messages)
     assert ours.read("s") == messages
     assert ours.iterated("s", batch_size=2) == messages
-    assert ours.read("s", limit=2) == messages[-2:]
+    assert ours.read("s", limit=3) == messages[-3:]
 
 
 def test_upstream_reads_a_long_list_that_we_wrote(ours: Ours, theirs: Upstream) -> None:

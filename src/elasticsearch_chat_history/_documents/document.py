@@ -45,6 +45,8 @@ READABLE_TYPES = frozenset(
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MILLISECOND = timedelta(milliseconds=1)
+# What a missing time sorts as: before Elasticsearch 9, as the first or last one.
+NO_TIME = frozenset({"None", str(-(1 << 63)), str((1 << 63) - 1)})
 # What a `datetime` can tell, to the millisecond; `created_at` of a document may lie beyond.
 EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
 LATEST = datetime.max.replace(tzinfo=timezone.utc, microsecond=999_000)
@@ -201,7 +203,7 @@ def stored_message_of(hit: Hit) -> StoredMessage:
     source = hit["_source"]
     session_id = source["session_id"]
     created_at, *_ = hit["sort"]
-    if created_at is None:
+    if str(created_at) in NO_TIME:
         raise UnreadableMessageError(hit["_id"], session_id, "it has no created_at field")
     return StoredMessage(
         id=hit["_id"],
