@@ -32,6 +32,12 @@ RETRIABLE_STATUSES = frozenset({STATUS_TOO_MANY, 502, 503, 504})
 # How Elasticsearch refuses a document for want of an index or of one of its fields.
 UNPREPARED = frozenset({"index_not_found_exception", "strict_dynamic_mapping_exception"})
 LACKS_SESSIONS = re.compile(r"no mapping found for [`\[]session_id[`\]]", re.IGNORECASE)
+# What urllib3, aiohttp, httpx and asyncio say of connections that can never be used again.
+CLOSED_FOR_GOOD = re.compile(
+    r"(pool|session|connector|event loop) is closed|client has been closed"
+    r"|after (interpreter )?shutdown|attached to a different loop",
+    re.IGNORECASE,
+)
 # What to do about errors that our own options cause.
 HINTS = {
     "routing_missing_exception": ": sessions of this index are routed, give routing=True",
@@ -102,9 +108,17 @@ def is_retriable(error: Exception) -> bool:
     """Tell whether the same request may succeed when it is sent again."""
     if isinstance(error, ApiError):
         return error.status_code in RETRIABLE_STATUSES
-    if isinstance(error, SSLError):
+    if isinstance(error, SSLError) or is_closed_for_good(error):
         return False
     return isinstance(error, (ConnectionError, ConnectionTimeout))
+
+
+def is_closed_for_good(error: Exception) -> bool:
+    """Tell whether the client's connections are closed, or its event loop is, so that none opens.
+
+    The client's libraries have no kind of error for it that they share, only what they say.
+    """
+    return isinstance(error, ConnectionError) and bool(CLOSED_FOR_GOOD.search(str(error.message)))
 
 
 def is_shut_out(error: Exception) -> bool:
