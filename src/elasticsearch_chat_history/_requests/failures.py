@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STATUS_BAD_REQUEST = 400
 STATUS_UNAUTHORIZED = 401
+STATUS_FORBIDDEN = 403
 STATUS_NOT_FOUND = 404
 STATUS_CONFLICT = 409
 STATUS_TOO_LARGE = 413
@@ -73,7 +74,7 @@ def failure_of_request(error: Exception, count: int, *, let_in: bool = False) ->
     Args:
         error: What the client raised.
         count: How many documents the request held.
-        let_in: Whether the server has accepted these credentials before.
+        let_in: Whether the server may soon accept the credentials, if it refused them.
     """
     status = getattr(error, "status_code", None)
     shut_out = let_in and is_shut_out(error)

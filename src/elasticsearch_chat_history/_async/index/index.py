@@ -18,7 +18,7 @@ from elasticsearch_chat_history._requests.failures import (
     missing_index_ignored,
 )
 from elasticsearch_chat_history._requests.retries import RetryBudget
-from elasticsearch_chat_history._requests.state import cluster_of, transport_state
+from elasticsearch_chat_history._requests.state import cluster_of, login_of, transport_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -45,6 +45,7 @@ class AsyncChatIndex:
 
     Attributes:
         state: What all users of the same connections share.
+        login: What is known of the client's credentials.
         key: Identifies the index among those of all clusters.
     """
 
@@ -61,6 +62,7 @@ class AsyncChatIndex:
         self.definition = definition
         self.max_retries = max_retries
         self.state = transport_state(client)
+        self.login = login_of(client)
         # With vectors, there is one field more to look for.
         self.key = (cluster_of(client), name, definition.vectors)
 
@@ -98,15 +100,16 @@ class AsyncChatIndex:
                 answer = await request(self.client)
             except (ApiError, TransportError) as error:
                 self.state.answered(error)
-                shut_out = self.state.let_in and is_shut_out(error)
-                retried = shut_out or worth_retrying(error)
-                reached = self.state.reached
-                delay = budget.delay(reached=reached, shut_out=shut_out) if retried else None
+                self.login.answered(error)
+                let_in = is_shut_out(error) and self.login.may_return()
+                retried = let_in or worth_retrying(error)
+                delay = budget.delay(reached=self.state.reached) if retried else None
                 if delay is None:
                     raise
                 await asleep(delay)
             else:
                 self.state.answered()
+                self.login.answered()
                 return answer
 
     async def search(

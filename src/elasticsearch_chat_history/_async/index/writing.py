@@ -150,7 +150,7 @@ class AsyncWriter:
             raise
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:
-        state = self._index.state
+        state, login = self._index.state, self._index.login
         lines: list[Any] = [write.lines[position] for write, position in batch]
         try:
             answer = await self._index.client.bulk(
@@ -161,8 +161,11 @@ class AsyncWriter:
             )
         except (ApiError, TransportError) as error:
             state.answered(error)
-            return [failure_of_request(error, len(batch), let_in=state.let_in)] * len(batch)
+            login.answered(error)
+            failure = failure_of_request(error, len(batch), let_in=login.may_return())
+            return [failure] * len(batch)
         state.answered()
+        login.answered()
         for place in existing_in(answer.body):
             write, position = batch[place]
             write.existing.add(position)
