@@ -6,7 +6,12 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from elasticsearch import ApiError, TransportError
+from elasticsearch import (
+    ApiError,
+    SerializationError,
+    TransportError,
+    UnsupportedProductError,
+)
 
 from elasticsearch_chat_history._errors import MessagesNotStoredError
 
@@ -34,11 +39,17 @@ KINDS_WITH_HARMLESS_REASONS = frozenset(
 
 def describe(error: Exception) -> str:
     """Return the kind of a failure, its status, and its reason where that is harmless."""
+    if isinstance(error, UnsupportedProductError):
+        # Our words or the client's own.
+        return f"{type(error).__name__} ({error.status_code}): {error.message}"
     if isinstance(error, ApiError):
         details = error.body.get("error") if isinstance(error.body, dict) else None
         if not isinstance(details, dict):
             return f"{type(error).__name__} ({error.status_code})"
         return describe_answer(details, error.status_code)
+    if isinstance(error, SerializationError):
+        # What follows is all of what could not be written or read.
+        return f"{type(error).__name__}: {str(error.message).partition(':')[0]}"
     if isinstance(error, TransportError):
         return f"{type(error).__name__}: {error.message}"
     return type(error).__name__

@@ -17,6 +17,7 @@ from elasticsearch_chat_history._requests.failures import (
     is_shut_out,
     missing_index_ignored,
 )
+from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
 from elasticsearch_chat_history._requests.state import cluster_of, login_of, transport_state
 
@@ -97,7 +98,7 @@ class AsyncChatIndex:
         budget = RetryBudget(self.max_retries)
         while True:
             try:
-                answer = await request(self.client)
+                answer = from_elasticsearch(await request(self.client))
             except (ApiError, TransportError) as error:
                 self.state.answered(error)
                 self.login.answered(error)

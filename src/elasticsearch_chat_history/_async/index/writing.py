@@ -21,6 +21,7 @@ from elasticsearch_chat_history._requests.bulk import (
 )
 from elasticsearch_chat_history._requests.failures import Failure, failure_of_request
 from elasticsearch_chat_history._requests.flush_queue import Batch, FlushQueue, PendingWrite
+from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
 
 if TYPE_CHECKING:
@@ -153,11 +154,13 @@ class AsyncWriter:
         state, login = self._index.state, self._index.login
         lines: list[Any] = [write.lines[position] for write, position in batch]
         try:
-            answer = await self._index.client.bulk(
-                index=self._index.name,
-                operations=lines,
-                refresh=self._policy(),
-                filter_path=FILTER_PATH,
+            answer = from_elasticsearch(
+                await self._index.client.bulk(
+                    index=self._index.name,
+                    operations=lines,
+                    refresh=self._policy(),
+                    filter_path=FILTER_PATH,
+                )
             )
         except (ApiError, TransportError) as error:
             state.answered(error)
