@@ -11,6 +11,7 @@ from elasticsearch import (
     SerializationError,
     TransportError,
     UnsupportedProductError,
+    __version__,
 )
 
 from elasticsearch_chat_history._errors import MessagesNotStoredError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOGGER = logging.getLogger("elasticsearch_chat_history")
+CLIENT_VERSION = __version__[0]
 
 # Reasons of these kinds describe the cluster. Others may quote what was sent, such as those of a
 # document that could not be parsed.
@@ -35,6 +37,20 @@ KINDS_WITH_HARMLESS_REASONS = frozenset(
         "unavailable_shards_exception",
     }
 )
+# What to do about errors whose cause is known.
+HINTS = {
+    "media_type_header_exception": (
+        f": the server is too old for elasticsearch-py {CLIENT_VERSION}, install "
+        f"'elasticsearch<{CLIENT_VERSION}' or use a newer server"
+    ),
+    "routing_missing_exception": ": sessions of this index are routed, give routing=True",
+}
+
+
+def with_hint(error: Exception) -> None:
+    """Let an error of the client say what to do about it, where that is known."""
+    if isinstance(error, ApiError) and error.message in HINTS:
+        error.message += HINTS[error.message]
 
 
 def describe(error: Exception) -> str:
@@ -60,7 +76,7 @@ def describe_answer(details: Mapping[str, Any], status: int) -> str:
     kind = details.get("type", "unknown error")
     if kind in KINDS_WITH_HARMLESS_REASONS:
         return f"{kind} ({status}): {details.get('reason')}"
-    return f"{kind} ({status})"
+    return f"{kind} ({status})" + HINTS.get(kind, "")
 
 
 @contextmanager

@@ -39,10 +39,6 @@ CLOSED_FOR_GOOD = re.compile(
     r"|after (interpreter )?shutdown|attached to a different loop",
     re.IGNORECASE,
 )
-# What to do about errors that our own options cause.
-HINTS = {
-    "routing_missing_exception": ": sessions of this index are routed, give routing=True",
-}
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def failure_of_item(item: Mapping[str, Any]) -> Failure | None:
         return None
     unprepared = index_is_unprepared(error)
     return Failure(
-        describe_answer(error, item["status"]) + HINTS.get(error["type"], ""),
+        describe_answer(error, item["status"]),
         retriable=item["status"] in RETRIABLE_STATUSES,
         overload=item["status"] == STATUS_TOO_MANY,
         unprepared=unprepared,

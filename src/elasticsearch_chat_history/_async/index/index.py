@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from elasticsearch import ApiError, AuthorizationException, TransportError
 
 from elasticsearch_chat_history._acompat import AsyncRequest, asleep
+from elasticsearch_chat_history._arguments import check_missing_index
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.sequence import latest_place
 from elasticsearch_chat_history._queries.selection import PIT_KEEP_ALIVE, routing_of
-from elasticsearch_chat_history._reporting import LOGGER, describe
+from elasticsearch_chat_history._reporting import LOGGER, describe, with_hint
 from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH, Update, in_requests
 from elasticsearch_chat_history._requests.failures import (
+    is_missing_index,
     is_retriable,
     is_shut_out,
     missing_index_ignored,
@@ -106,6 +108,9 @@ class AsyncChatIndex:
                 retried = let_in or worth_retrying(error)
                 delay = budget.delay(reached=self.state.reached) if retried else None
                 if delay is None:
+                    if is_missing_index(error):
+                        check_missing_index(self.name)
+                    with_hint(error)
                     raise
                 await asleep(delay)
             else:

@@ -11,7 +11,7 @@ from elasticsearch_chat_history._async.index.embedding import with_vectors
 from elasticsearch_chat_history._async.index.preparing import prepare, prepare_again
 from elasticsearch_chat_history._documents.vectors import without_vectors
 from elasticsearch_chat_history._errors import MessagesNotStoredError
-from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._reporting import LOGGER, with_hint
 from elasticsearch_chat_history._requests.bulk import (
     FILTER_PATH,
     existing_in,
@@ -165,6 +165,7 @@ class AsyncWriter:
         except (ApiError, TransportError) as error:
             state.answered(error)
             login.answered(error)
+            with_hint(error)
             failure = failure_of_request(error, len(batch), let_in=login.may_return())
             return [failure] * len(batch)
         state.answered()
