@@ -22,12 +22,32 @@ from elasticsearch_chat_history._arguments import (
 )
 
 
-@pytest.mark.parametrize("name", ["chats", "chats-2026.01", ".hidden", "a..b", "<chats-{now/d}>"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "chats",
+        "chats-2026.01",
+        ".hidden",
+        "a..b",
+        "<chats-{now/d}>",
+        "remote:chats",
+        "An-Alias",
+        "ä" * 127,
+        "チャット",
+    ],
+)
 def test_a_name_of_one_index_is_taken(name: str) -> None:
     assert checked_index(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "*", "a*", "a?", "a,b", "_all", ".", ".."])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "*", "a*", "a?", "a,b", "_all", ".", "..", "-a", "_a", "+a"),
+        *("session 1", " ", "a/b", "a\\b", 'a"b', "a<b", "a>b", "a|b", "a#b"),
+        *("a" * 256, "ä" * 128, "\ud800"),
+    ],
+)
 def test_a_name_of_no_index_or_several_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="index"):
         checked_index(name)

@@ -22,8 +22,13 @@ def test_an_address_is_passed_on() -> None:
     assert arguments(es_url="http://localhost:9200") == {
         "hosts": "http://localhost:9200",
         "headers": USER_AGENT,
+        "max_retries": 0,
     }
-    assert arguments(es_cloud_id="a:b") == {"cloud_id": "a:b", "headers": USER_AGENT}
+    assert arguments(es_cloud_id="a:b") == {
+        "cloud_id": "a:b",
+        "headers": USER_AGENT,
+        "max_retries": 0,
+    }
 
 
 def test_credentials_are_passed_on() -> None:

@@ -7,7 +7,6 @@ from elasticsearch import ConnectionTimeout, SSLError
 from elasticsearch_chat_history._requests.failures import is_retriable
 from elasticsearch_chat_history._requests.retries import (
     FIRST_CONTACT_SECONDS,
-    LET_IN_SECONDS,
     LONGEST_DELAY,
     RetryBudget,
     delay_before,
@@ -51,14 +50,6 @@ def test_a_budget_ends_after_its_retries() -> None:
     budget = RetryBudget(3, now=lambda: 0.0)
     delays = [budget.delay(reached=True) for _ in range(5)]
     assert [delay is None for delay in delays] == [False, False, False, True, True]
-
-
-def test_credentials_that_were_accepted_before_are_tried_for_a_while() -> None:
-    times = iter([0.0, 1.0, 1.0, 5.0, 5.0, 1.0 + LET_IN_SECONDS])
-    budget = RetryBudget(10, now=lambda: next(times))
-    assert budget.delay(reached=True, shut_out=True) is not None
-    assert budget.delay(reached=True, shut_out=True) is not None
-    assert budget.delay(reached=True, shut_out=True) is None
 
 
 def test_no_retries_means_none() -> None:

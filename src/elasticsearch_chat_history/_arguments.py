@@ -14,6 +14,10 @@ Value = TypeVar("Value")
 
 # Lucene's limit of a term, in bytes of UTF-8.
 MAX_TERM_BYTES = 32_766
+# https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-indices-create
+MAX_INDEX_BYTES = 255
+NOT_IN_AN_INDEX = frozenset(' \\/"<>|#')
+NOT_FIRST_IN_AN_INDEX = ("-", "_", "+")
 
 
 def checked_index(index: object) -> str:
@@ -22,9 +26,34 @@ def checked_index(index: object) -> str:
     # HTTP clients remove "." and ".." from an address, which would then mean all indices.
     if name in {"_all", ".", ".."} or any(character in name for character in "*?,"):
         raise ValueError(
-            f"index must name one index or alias, without '*', '?' or ',', but is {name!r}"
+            f"index must name one index or alias, without '*', '?' or ',', but is {name!r:.300}"
+        )
+    # Date math stands for a name, as in "<chats-{now/d}>".
+    if name.startswith("<") and name.endswith(">"):
+        return name
+    if NOT_IN_AN_INDEX.intersection(name) or name.startswith(NOT_FIRST_IN_AN_INDEX):
+        raise ValueError(
+            "index must name an index or alias, but Elasticsearch has none with a space or one of "
+            f'\\ / " < > | # in its name, or one of - _ + at its start, and it is {name!r:.300}'
+        )
+    if not is_encodable(name) or len(name.encode()) > MAX_INDEX_BYTES:
+        raise ValueError(
+            f"index must be at most {MAX_INDEX_BYTES} bytes long in UTF-8, without lone "
+            f"surrogates, but is {name!r:.300}"
         )
     return name
+
+
+def check_missing_index(name: str) -> None:
+    """Raise a ValueError if no index can have the name of one that does not exist.
+
+    An alias can: its name may have upper case letters, so this is not known before.
+    """
+    if name != name.lower() and not name.startswith("<"):
+        raise ValueError(
+            f"index is {name!r:.300}, but there is no such alias, and the name of an index must "
+            f"be in lower case: give {name.lower()!r:.300}, or the name of an alias that exists"
+        )
 
 
 def checked_text(name: str, value: object) -> str:

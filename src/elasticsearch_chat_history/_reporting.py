@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from elasticsearch import ApiError, TransportError
+from elasticsearch import (
+    ApiError,
+    SerializationError,
+    TransportError,
+    UnsupportedProductError,
+    __version__,
+)
 
 from elasticsearch_chat_history._errors import MessagesNotStoredError
 
@@ -15,30 +22,81 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOGGER = logging.getLogger("elasticsearch_chat_history")
+CLIENT_VERSION = __version__[0]
 
-# Reasons of these kinds describe the cluster. Others may quote what was sent, such as those of a
-# document that could not be parsed.
-KINDS_WITH_HARMLESS_REASONS = frozenset(
-    {
-        "circuit_breaking_exception",
-        "cluster_block_exception",
-        "es_rejected_execution_exception",
-        "index_closed_exception",
-        "index_not_found_exception",
-        "no_shard_available_action_exception",
-        "security_exception",
-        "unavailable_shards_exception",
-    }
+# A reason may quote what was sent, such as a value that could not be parsed, or a whole document
+# that found no shard. So a reason is told where its form shows that it does not, and of it what is
+# in groups. A pipeline may make routing values, and names of fields and of missing indices, out of
+# a text: such names are not told, but for those of our fields.
+NAME = r"\[[^\s\[\]]{1,255}\]"
+TYPE = r"\[[a-z_]{1,40}\]"
+FIELD = r"\[(?:session_id|created_at|history|seq|content|type|metadata|embedding)\]"
+AT = r"(?:\[\d+:\d+\] )?"
+ALL = r"(.*)"
+# In a bulk request these errors of parsing and mapping come under several kinds.
+REFUSALS = (
+    rf"(no write index is defined for alias {NAME})\. The write index may be explicitly .*",
+    rf"(pipeline with id {NAME} does not exist)",
+    rf"(Alias {NAME} has index routing associated with it {NAME}), and was provided with .*",
+    rf"(alias {NAME} has more than one index associated with it) .*",
+    rf"(mapper {FIELD} cannot be changed from type {TYPE} to {TYPE})",
+    rf"(can't merge a non object mapping {FIELD} with an object mapping)",
+    rf"{AT}(?:failed to parse: )?(Limit of total fields \[\d+\] has been exceeded)(?: .*)?",
+    rf"{AT}(failed to parse field {FIELD} of type {TYPE}) in document with id .*",
+    rf"{AT}(object mapping for {FIELD} tried to parse field {FIELD} as object), but found .*",
+    rf"{AT}(mapping set to strict, dynamic introduction of {FIELD}) within \[_doc\] is .*",
 )
+HARMLESS_FORMS = {
+    kind: [re.compile(form, re.DOTALL) for form in forms]
+    for kind, forms in {
+        "circuit_breaking_exception": (ALL,),
+        "cluster_block_exception": (ALL,),
+        "document_parsing_exception": REFUSALS,
+        "es_rejected_execution_exception": (
+            r"(rejected execution of \w+ operation \[[\w=, ]*\])",
+        ),
+        "illegal_argument_exception": REFUSALS,
+        "index_closed_exception": (ALL,),
+        "index_not_found_exception": (r"(no such index) .*",),
+        "mapper_parsing_exception": REFUSALS,
+        "no_shard_available_action_exception": (ALL,),
+        "security_exception": (
+            r"((?:(?! on indices \[).)*) on indices \[.*\](, this action is granted by .*)",
+            r"((?:(?! on indices \[).)*)(?: on indices \[.*\])?",
+        ),
+        "strict_dynamic_mapping_exception": REFUSALS,
+        "unavailable_shards_exception": (rf"({NAME}\[\d+\] [^\"{{}}]{{1,200}}?) Timeout: .*",),
+    }.items()
+}
+# What to do about errors whose cause is known.
+HINTS = {
+    "media_type_header_exception": (
+        f": the server is too old for elasticsearch-py {CLIENT_VERSION}, install "
+        f"'elasticsearch<{CLIENT_VERSION}' or use a newer server"
+    ),
+    "routing_missing_exception": ": sessions of this index are routed, give routing=True",
+}
+
+
+def with_hint(error: Exception) -> None:
+    """Let an error of the client say what to do about it, where that is known."""
+    if isinstance(error, ApiError) and error.message in HINTS:
+        error.message += HINTS[error.message]
 
 
 def describe(error: Exception) -> str:
     """Return the kind of a failure, its status, and its reason where that is harmless."""
+    if isinstance(error, UnsupportedProductError):
+        # Our words or the client's own.
+        return f"{type(error).__name__} ({error.status_code}): {error.message}"
     if isinstance(error, ApiError):
         details = error.body.get("error") if isinstance(error.body, dict) else None
         if not isinstance(details, dict):
             return f"{type(error).__name__} ({error.status_code})"
         return describe_answer(details, error.status_code)
+    if isinstance(error, SerializationError):
+        # What follows is all of what could not be written or read.
+        return f"{type(error).__name__}: {str(error.message).partition(':')[0]}"
     if isinstance(error, TransportError):
         return f"{type(error).__name__}: {error.message}"
     return type(error).__name__
@@ -47,9 +105,17 @@ def describe(error: Exception) -> str:
 def describe_answer(details: Mapping[str, Any], status: int) -> str:
     """Return the kind and status of an error as Elasticsearch answers it."""
     kind = details.get("type", "unknown error")
-    if kind in KINDS_WITH_HARMLESS_REASONS:
-        return f"{kind} ({status}): {details.get('reason')}"
-    return f"{kind} ({status})"
+    told = _harmless_reason(kind, str(details.get("reason") or ""))
+    return f"{kind} ({status})" + (f": {told}" if told else "") + HINTS.get(kind, "")
+
+
+def _harmless_reason(kind: str, reason: str) -> str:
+    """Return what may be told of a reason: all, a part, or nothing."""
+    for form in HARMLESS_FORMS.get(kind, ()):
+        found = form.fullmatch(reason)
+        if found:
+            return "".join(part for part in found.groups() if part)
+    return ""
 
 
 @contextmanager

@@ -79,7 +79,8 @@ def connection_arguments(
     if bool(es_user) != bool(es_password):
         given, lacking = ("es_user", "es_password") if es_user else ("es_password", "es_user")
         raise ValueError(f"{given} is given without {lacking}: give both")
-    arguments: dict[str, Any] = {"headers": USER_AGENT}
+    # Each request is retried by us; retries of the client's own would multiply with those.
+    arguments: dict[str, Any] = {"headers": USER_AGENT, "max_retries": 0}
     if es_url:
         arguments["hosts"], url_auth = _address_and_credentials(es_url)
         if url_auth:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STATUS_BAD_REQUEST = 400
 STATUS_UNAUTHORIZED = 401
+STATUS_FORBIDDEN = 403
 STATUS_NOT_FOUND = 404
 STATUS_CONFLICT = 409
 STATUS_TOO_LARGE = 413
@@ -32,10 +33,12 @@ RETRIABLE_STATUSES = frozenset({STATUS_TOO_MANY, 502, 503, 504})
 # How Elasticsearch refuses a document for want of an index or of one of its fields.
 UNPREPARED = frozenset({"index_not_found_exception", "strict_dynamic_mapping_exception"})
 LACKS_SESSIONS = re.compile(r"no mapping found for [`\[]session_id[`\]]", re.IGNORECASE)
-# What to do about errors that our own options cause.
-HINTS = {
-    "routing_missing_exception": ": sessions of this index are routed, give routing=True",
-}
+# What urllib3, aiohttp, httpx and asyncio say of connections that can never be used again.
+CLOSED_FOR_GOOD = re.compile(
+    r"(pool|session|connector|event loop) is closed|client has been closed"
+    r"|after (interpreter )?shutdown|attached to a different loop",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def failure_of_request(error: Exception, count: int, *, let_in: bool = False) ->
     Args:
         error: What the client raised.
         count: How many documents the request held.
-        let_in: Whether the server has accepted these credentials before.
+        let_in: Whether the server may soon accept the credentials, if it refused them.
     """
     status = getattr(error, "status_code", None)
     shut_out = let_in and is_shut_out(error)
@@ -90,7 +93,7 @@ def failure_of_item(item: Mapping[str, Any]) -> Failure | None:
         return None
     unprepared = index_is_unprepared(error)
     return Failure(
-        describe_answer(error, item["status"]) + HINTS.get(error["type"], ""),
+        describe_answer(error, item["status"]),
         retriable=item["status"] in RETRIABLE_STATUSES,
         overload=item["status"] == STATUS_TOO_MANY,
         unprepared=unprepared,
@@ -102,9 +105,17 @@ def is_retriable(error: Exception) -> bool:
     """Tell whether the same request may succeed when it is sent again."""
     if isinstance(error, ApiError):
         return error.status_code in RETRIABLE_STATUSES
-    if isinstance(error, SSLError):
+    if isinstance(error, SSLError) or is_closed_for_good(error):
         return False
     return isinstance(error, (ConnectionError, ConnectionTimeout))
+
+
+def is_closed_for_good(error: Exception) -> bool:
+    """Tell whether the client's connections are closed, or its event loop is, so that none opens.
+
+    The client's libraries have no kind of error for it that they share, only what they say.
+    """
+    return isinstance(error, ConnectionError) and bool(CLOSED_FOR_GOOD.search(str(error.message)))
 
 
 def is_shut_out(error: Exception) -> bool:

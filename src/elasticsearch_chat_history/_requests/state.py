@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from elasticsearch import ApiError
 
-from elasticsearch_chat_history._requests.failures import is_shut_out
 from elasticsearch_chat_history._requests.flush_queue import FlushQueue
+from elasticsearch_chat_history._requests.login import Login
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, MutableMapping
@@ -46,8 +46,6 @@ class TransportState:
     def __init__(self) -> None:
         # Whether the server has ever answered; if so, it is worth waiting for.
         self.reached = False
-        # Whether it has ever accepted the credentials; if so, it may do so again.
-        self.let_in = False
         # One lock for each index, so that one caller prepares it and the others wait.
         self.index_locks: dict[str, Any] = {}
         # How large the messages of each index were in the last reads, in bytes.
@@ -59,7 +57,6 @@ class TransportState:
         """Note an answer of the server, or an `error` of the client, which may be one."""
         if error is None or isinstance(error, ApiError):
             self.reached = True
-            self.let_in = self.let_in or not (error and is_shut_out(error))
 
     def queue(self, key: Hashable, *, max_leaders: int) -> FlushQueue:
         """Return the queue for `key`; it lives as long as somebody holds it."""
@@ -70,6 +67,7 @@ class TransportState:
 
 
 _STATES: MutableMapping[Any, TransportState] = WeakKeyDictionary()
+_LOGINS: MutableMapping[Any, Login] = WeakKeyDictionary()
 _LAYOUTS: dict[Hashable, IndexLayout] = {}
 _LAYOUTS_LOCK = threading.Lock()
 
@@ -80,6 +78,14 @@ def transport_state(client: Any) -> TransportState:
     if state is None:
         state = _STATES.setdefault(client.transport, TransportState())
     return state
+
+
+def login_of(client: Any) -> Login:
+    """Return what is known of the credentials of a client; each has its own."""
+    login = _LOGINS.get(client)
+    if login is None:
+        login = _LOGINS.setdefault(client, Login())
+    return login
 
 
 def cluster_of(client: Any) -> Hashable:

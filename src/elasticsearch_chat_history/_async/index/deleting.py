@@ -15,6 +15,7 @@ from elasticsearch_chat_history._requests.bulk import (
     removals_in,
 )
 from elasticsearch_chat_history._requests.failures import Failure, missing_index_ignored
+from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
 
 if TYPE_CHECKING:
@@ -148,6 +149,6 @@ async def _removals(
             headers={"accept": "application/json", "content-type": "application/x-ndjson"},
             body=lines,
         )
-        return removals_in(answer.body, sent_before=requests > 1)
+        return removals_in(from_elasticsearch(answer).body, sent_before=requests > 1)
 
     return await index.send(send_once)

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from elasticsearch import ApiError, AuthorizationException, TransportError
 
 from elasticsearch_chat_history._acompat import AsyncRequest, asleep
+from elasticsearch_chat_history._arguments import check_missing_index
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.sequence import latest_place
 from elasticsearch_chat_history._queries.selection import PIT_KEEP_ALIVE, routing_of
-from elasticsearch_chat_history._reporting import LOGGER, describe
+from elasticsearch_chat_history._reporting import LOGGER, describe, with_hint
 from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH, Update, in_requests
 from elasticsearch_chat_history._requests.failures import (
+    is_missing_index,
     is_retriable,
     is_shut_out,
     missing_index_ignored,
 )
+from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
-from elasticsearch_chat_history._requests.state import cluster_of, transport_state
+from elasticsearch_chat_history._requests.state import cluster_of, login_of, transport_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -45,6 +48,7 @@ class AsyncChatIndex:
 
     Attributes:
         state: What all users of the same connections share.
+        login: What is known of the client's credentials.
         key: Identifies the index among those of all clusters.
     """
 
@@ -61,6 +65,7 @@ class AsyncChatIndex:
         self.definition = definition
         self.max_retries = max_retries
         self.state = transport_state(client)
+        self.login = login_of(client)
         # With vectors, there is one field more to look for.
         self.key = (cluster_of(client), name, definition.vectors)
 
@@ -95,18 +100,22 @@ class AsyncChatIndex:
         budget = RetryBudget(self.max_retries)
         while True:
             try:
-                answer = await request(self.client)
+                answer = from_elasticsearch(await request(self.client))
             except (ApiError, TransportError) as error:
                 self.state.answered(error)
-                shut_out = self.state.let_in and is_shut_out(error)
-                retried = shut_out or worth_retrying(error)
-                reached = self.state.reached
-                delay = budget.delay(reached=reached, shut_out=shut_out) if retried else None
+                self.login.answered(error)
+                let_in = is_shut_out(error) and self.login.may_return()
+                retried = let_in or worth_retrying(error)
+                delay = budget.delay(reached=self.state.reached) if retried else None
                 if delay is None:
+                    if is_missing_index(error):
+                        check_missing_index(self.name)
+                    with_hint(error)
                     raise
                 await asleep(delay)
             else:
                 self.state.answered()
+                self.login.answered()
                 return answer
 
     async def search(

@@ -11,7 +11,7 @@ from elasticsearch_chat_history._async.index.embedding import with_vectors
 from elasticsearch_chat_history._async.index.preparing import prepare, prepare_again
 from elasticsearch_chat_history._documents.vectors import without_vectors
 from elasticsearch_chat_history._errors import MessagesNotStoredError
-from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._reporting import LOGGER, with_hint
 from elasticsearch_chat_history._requests.bulk import (
     FILTER_PATH,
     existing_in,
@@ -21,6 +21,7 @@ from elasticsearch_chat_history._requests.bulk import (
 )
 from elasticsearch_chat_history._requests.failures import Failure, failure_of_request
 from elasticsearch_chat_history._requests.flush_queue import Batch, FlushQueue, PendingWrite
+from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
 
 if TYPE_CHECKING:
@@ -150,19 +151,25 @@ class AsyncWriter:
             raise
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:
-        state = self._index.state
+        state, login = self._index.state, self._index.login
         lines: list[Any] = [write.lines[position] for write, position in batch]
         try:
-            answer = await self._index.client.bulk(
-                index=self._index.name,
-                operations=lines,
-                refresh=self._policy(),
-                filter_path=FILTER_PATH,
+            answer = from_elasticsearch(
+                await self._index.client.bulk(
+                    index=self._index.name,
+                    operations=lines,
+                    refresh=self._policy(),
+                    filter_path=FILTER_PATH,
+                )
             )
         except (ApiError, TransportError) as error:
             state.answered(error)
-            return [failure_of_request(error, len(batch), let_in=state.let_in)] * len(batch)
+            login.answered(error)
+            with_hint(error)
+            failure = failure_of_request(error, len(batch), let_in=login.may_return())
+            return [failure] * len(batch)
         state.answered()
+        login.answered()
         for place in existing_in(answer.body):
             write, position = batch[place]
             write.existing.add(position)
