@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 MAX_WINDOW_STARTS = 10_000
+# How often an index that lacked fields is looked at again.
+LOOK_AGAIN_SECONDS = 300.0
 
 
 class WindowStarts:
@@ -71,6 +74,7 @@ class TransportState:
 
 _STATES: MutableMapping[Any, TransportState] = WeakKeyDictionary()
 _LAYOUTS: dict[Hashable, IndexLayout] = {}
+_LOOKED_AT: dict[Hashable, float] = {}
 _LAYOUTS_LOCK = threading.Lock()
 
 
@@ -96,6 +100,17 @@ def remember_layout(index: Hashable, layout: IndexLayout) -> None:
     """Remember what an index lets us store."""
     with _LAYOUTS_LOCK:
         _LAYOUTS[index] = layout
+        _LOOKED_AT[index] = time.monotonic()
+
+
+def is_to_be_looked_at_again(index: Hashable) -> bool:
+    """Tell one caller, from time to time, to look again at an index that lacked something."""
+    with _LAYOUTS_LOCK:
+        now = time.monotonic()
+        if now - _LOOKED_AT.get(index, 0.0) < LOOK_AGAIN_SECONDS:
+            return False
+        _LOOKED_AT[index] = now
+        return True
 
 
 def forget_layout(index: Hashable, stale: IndexLayout) -> bool:
