@@ -429,6 +429,8 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         Raises:
             MessagesNotStoredError: Some of the new messages could not be stored. All old ones are
                 still there, and the new ones are removed again as far as possible.
+            ChatHistoryError: The right to delete is missing, and nothing is changed; or the old
+                messages could not be removed, and are there beside the new ones.
             TypeError: Something in the list is not a message, or has a value that cannot be
                 written as JSON. Nothing is changed.
 
@@ -468,6 +470,8 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             SessionExistsError: The new session has messages, and `overwrite` is not set.
             UnreadableMessageError: A document cannot be read as a message.
             MessagesNotStoredError: Some copies could not be stored.
+            ChatHistoryError: With `overwrite`, the right to delete is missing, and nothing is
+                changed; or the old messages could not be removed, and are there beside the copies.
             ValueError: `until` is not in the session, or both sessions are the same.
 
         Example:
