@@ -220,6 +220,26 @@ async def test_a_limit_that_leaves_no_room_for_vectors_costs_them_alone(
     assert "refused to add the fields embedding: messages are stored without" in line
 
 
+@pytest.mark.parametrize("others", [UPSTREAMS, OURS])
+async def test_a_field_for_vectors_that_is_an_object_costs_them_alone(
+    index: str,
+    async_client: AsyncElasticsearch,
+    admin: Elasticsearch,
+    caplog: pytest.LogCaptureFixture,
+    others: dict[str, Any],
+) -> None:
+    admin.indices.create(
+        index=index, mappings={"properties": {**others, "embedding": {"type": "object"}}}
+    )
+    store = AsyncElasticsearchChatStore(
+        index, client=async_client, embeddings=DeterministicFakeEmbedding(size=4)
+    )
+    await store.session("s").aadd_message(HumanMessage("one"))
+    assert [hit.session_id for hit in await store.asearch("one")] == ["s"]
+    (line,) = warnings(caplog)
+    assert "fields embedding (object): messages are stored without" in line
+
+
 async def test_a_limit_below_upstreams_fields_is_elasticsearchs_error(
     index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
 ) -> None:
