@@ -127,10 +127,12 @@ def old_ones_left(session_id: str, index: str) -> Iterator[None]:
     try:
         yield
     except (ApiError, TransportError, ChatHistoryError) as error:
-        reason = str(error) if isinstance(error, ChatHistoryError) else describe(error)
+        # An error of our own says what to do already.
+        own = isinstance(error, ChatHistoryError)
+        reason = str(error) if own else f"{describe(error)}. Call it again once the cause is gone."
         raise ChatHistoryError(
             f"Session {session_id!r} in index {index!r} has its new messages, but also old ones: "
-            f"these could not be removed. {reason} Once the cause is gone, call again what failed."
+            f"these could not be removed. {reason}"
         ) from error
 
 
