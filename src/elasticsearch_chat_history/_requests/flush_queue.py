@@ -44,6 +44,7 @@ class PendingWrite:
         self.in_flight = 0
         self.failures: dict[int, Failure] = {}
         self.existing: set[int] = set()
+        self.indices: dict[int, str] = {}
         self.queued = False
         self.leads = False
         self.gone = False

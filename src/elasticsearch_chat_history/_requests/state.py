@@ -71,6 +71,8 @@ class TransportState:
 
 _STATES: MutableMapping[Any, TransportState] = WeakKeyDictionary()
 _LAYOUTS: dict[Hashable, IndexLayout] = {}
+# With which of them documents were stored.
+_WRITTEN_WITH: dict[Hashable, IndexLayout] = {}
 _LAYOUTS_LOCK = threading.Lock()
 
 
@@ -105,3 +107,10 @@ def forget_layout(index: Hashable, stale: IndexLayout) -> bool:
             return False
         del _LAYOUTS[index]
         return True
+
+
+def note_written(index: Hashable, layout: IndexLayout) -> bool:
+    """Note that documents were stored with `layout`; tell whether some were before."""
+    written_before = _WRITTEN_WITH.get(index) is layout
+    _WRITTEN_WITH[index] = layout
+    return written_before
