@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
 
-from elasticsearch_chat_history._acompat import AsyncSignal, asleep
+from elasticsearch_chat_history._acompat import AsyncSignal, asleep, async_caller, async_event_loop
 from elasticsearch_chat_history._async.index.embedding import with_vectors
 from elasticsearch_chat_history._async.index.preparing import prepare, prepare_again
 from elasticsearch_chat_history._documents.vectors import without_vectors
@@ -145,35 +145,39 @@ class AsyncWriter:
             stored before.
         """
         lines = [self._lines(documents[position], layout) for position in positions]
+        self._index.state.check_event_loop(async_event_loop())
         signal = AsyncSignal()
         write = PendingWrite(lines, signal, budget)
+        this = async_caller()
+        queue = self._queue.entered_by(this)
         try:
-            self._queue.join(write)
+            queue.join(write)
             while not write.settled:
                 if write.leads:
-                    await self._flush(write)
+                    await self._flush(write, queue)
                 else:
                     await signal.wait()
         finally:
-            self._queue.leave(write)
+            queue.leave(write)
+            queue.left_by(this)
         places.update((positions[at], index) for at, index in write.indices.items())
         failures = {positions[at]: failure for at, failure in sorted(write.failures.items())}
         return failures, {positions[at] for at in write.existing}
 
-    async def _flush(self, leader: PendingWrite) -> None:
-        # Even without a pause, this lets callers run that were just woken and have more to write.
-        await asleep(self._queue.pause())
-        batch = self._queue.take()
+    async def _flush(self, leader: PendingWrite, queue: FlushQueue) -> None:
+        # Even a pause of nothing lets those run who were just woken and have more to write.
+        await asleep(queue.pause())
+        batch = queue.take()
         if not batch:
             # Another leader has taken these documents along.
-            self._queue.step_down(leader)
+            queue.step_down(leader)
             return
         try:
             failures = await self._send(batch)
-            self._queue.settle(batch, failures, reached=self._index.state.reached)
+            queue.settle(batch, failures, reached=self._index.state.reached)
         except BaseException:
-            # The documents of others are sent by the next leader, with the same ids.
-            self._queue.requeue(batch)
+            # The others' documents must go on: with the next leader, under the same ids.
+            queue.requeue(batch)
             raise
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:

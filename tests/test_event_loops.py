@@ -1,0 +1,60 @@
+"""One asynchronous client in two event loops: refused at once; one loop after the other works."""
+
+import asyncio
+import threading
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch
+from langchain_core.messages import HumanMessage
+
+from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory
+from tests.support._async.held_requests import AsyncHeldRequests
+from tests.support.concurrency import HANG_SECONDS, async_until
+
+
+async def test_a_client_of_another_loop_is_refused_at_once(
+    index: str, client_arguments: dict[str, Any]
+) -> None:
+    async with AsyncElasticsearch(**client_arguments) as client:
+        history = AsyncElasticsearchChatMessageHistory(index, "s", client=client)
+        await history.create_if_missing()
+        outcomes: list[BaseException] = []
+
+        def use_in_another_loop() -> None:
+            for call in (
+                lambda: history.aadd_message(HumanMessage("theirs")),
+                history.aget_messages,
+            ):
+                try:
+                    asyncio.run(call())
+                except RuntimeError as error:
+                    outcomes.append(error)
+
+        with AsyncHeldRequests(client) as held:
+            ours = asyncio.ensure_future(history.aadd_message(HumanMessage("ours")))
+            await async_until(lambda: held.messages == 1)
+            thread = threading.Thread(target=use_in_another_loop, daemon=True)
+            thread.start()
+            await asyncio.to_thread(thread.join, HANG_SECONDS)
+            assert not thread.is_alive(), "the other loop hangs"
+        await ours
+        assert ["client of its own" in str(error) for error in outcomes] == [True, True]
+        assert [message.text for message in await history.aget_messages()] == ["ours"]
+
+
+def test_a_history_goes_on_in_a_new_loop_when_the_old_one_is_closed(
+    index: str, client_arguments: dict[str, Any]
+) -> None:
+    client = AsyncElasticsearch(**client_arguments)
+    history = AsyncElasticsearchChatMessageHistory(index, "s", client=client)
+
+    async def add(text: str) -> list[str]:
+        try:
+            await history.aadd_message(HumanMessage(text))
+            return [message.text for message in await history.aget_messages()]
+        finally:
+            # Its connections belong to the loop.
+            await client.close()
+
+    assert asyncio.run(add("one")) == ["one"]
+    assert asyncio.run(add("two")) == ["one", "two"]
