@@ -1,4 +1,4 @@
-"""One asynchronous client in two event loops: refused at once; one loop after the other works."""
+"""One asynchronous client in two event loops is refused at once."""
 
 import asyncio
 import threading
@@ -40,21 +40,3 @@ async def test_a_client_of_another_loop_is_refused_at_once(
         await ours
         assert ["client of its own" in str(error) for error in outcomes] == [True, True]
         assert [message.text for message in await history.aget_messages()] == ["ours"]
-
-
-def test_a_history_goes_on_in_a_new_loop_when_the_old_one_is_closed(
-    index: str, client_arguments: dict[str, Any]
-) -> None:
-    client = AsyncElasticsearch(**client_arguments)
-    history = AsyncElasticsearchChatMessageHistory(index, "s", client=client)
-
-    async def add(text: str) -> list[str]:
-        try:
-            await history.aadd_message(HumanMessage(text))
-            return [message.text for message in await history.aget_messages()]
-        finally:
-            # Its connections belong to the loop.
-            await client.close()
-
-    assert asyncio.run(add("one")) == ["one"]
-    assert asyncio.run(add("two")) == ["one", "two"]
