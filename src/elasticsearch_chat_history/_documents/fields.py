@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import checked_count, checked_text
@@ -94,10 +94,14 @@ class IndexLayout:
     Attributes:
         complete: Whether it has all fields, or only upstream's three.
         vectors: Whether it has one for the vector of a message as well.
+        indices: The indices behind the name when it was looked at.
+        added: Whether fields were added then: what was stored before may not be indexed.
     """
 
     complete: bool
     vectors: bool = False
+    indices: frozenset[str] = field(default=frozenset(), compare=False)
+    added: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -107,17 +111,22 @@ class MappingReport:
     missing: tuple[str, ...]
     unusable: tuple[str, ...]
 
-    def layout(self, *, wanted: Iterable[str], completed: bool) -> IndexLayout:
+    def layout(
+        self, *, wanted: Iterable[str], completed: bool, indices: Iterable[str] = ()
+    ) -> IndexLayout:
         """Return what the index lets us store of the `wanted` fields.
 
         Args:
             wanted: The fields that we would like to store.
             completed: Whether the missing ones have been added.
+            indices: The indices behind the name.
         """
         lacking = {*self.unusable, *(() if completed else self.missing)}
         return IndexLayout(
             complete=not lacking - {VECTOR},
             vectors=VECTOR in wanted and VECTOR not in lacking,
+            indices=frozenset(indices),
+            added=completed and bool(self.missing),
         )
 
 

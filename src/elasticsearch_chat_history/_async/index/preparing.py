@@ -25,6 +25,8 @@ from elasticsearch_chat_history._requests.state import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from elasticsearch_chat_history._async.index.index import AsyncChatIndex
 
 
@@ -67,16 +69,23 @@ async def _check_or_create(index: AsyncChatIndex) -> IndexLayout:
                 )
             )
         except NotFoundError:
-            if await _create(index):
-                return IndexLayout(complete=True, vectors=index.definition.vectors)
+            created = await _create(index)
+            if created is not None:
+                return IndexLayout(
+                    complete=True,
+                    vectors=index.definition.vectors,
+                    indices=frozenset({created}),
+                )
         else:
-            return await _complete(index, report_on(index.name, answer["fields"], properties))
+            report = report_on(index.name, answer["fields"], properties)
+            return await _complete(index, report, answer["indices"])
 
 
-async def _create(index: AsyncChatIndex) -> bool:
+async def _create(index: AsyncChatIndex) -> str | None:
+    """Return the name of the index that was made; None if there is one already."""
     LOGGER.debug("Creating index %r for storing chat history.", index.name)
     try:
-        await index.send(
+        answer = await index.send(
             lambda client: client.indices.create(
                 index=index.name,
                 mappings=index.definition.mappings,
@@ -87,11 +96,13 @@ async def _create(index: AsyncChatIndex) -> bool:
         # Another writer was faster, or our own first attempt whose answer was lost.
         if error.message != "resource_already_exists_exception":
             raise
-        return False
-    return True
+        return None
+    return str(answer["index"])
 
 
-async def _complete(index: AsyncChatIndex, report: MappingReport) -> IndexLayout:
+async def _complete(
+    index: AsyncChatIndex, report: MappingReport, indices: Iterable[str]
+) -> IndexLayout:
     properties = index.definition.properties
     completed = True
     if report.missing:
@@ -107,7 +118,7 @@ async def _complete(index: AsyncChatIndex, report: MappingReport) -> IndexLayout
             _warn(index.name, "no privilege to add", report.missing)
     if report.unusable:
         _warn(index.name, "another type for", report.unusable)
-    return report.layout(wanted=properties, completed=completed)
+    return report.layout(wanted=properties, completed=completed, indices=indices)
 
 
 def _warn(name: str, why: str, fields: tuple[str, ...]) -> None:
