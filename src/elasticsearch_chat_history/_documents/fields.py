@@ -9,7 +9,7 @@ from elasticsearch_chat_history._arguments import checked_count, checked_text
 from elasticsearch_chat_history._errors import IndexMappingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 PROPERTIES: dict[str, dict[str, Any]] = {
     "session_id": {"type": "keyword"},
@@ -95,11 +95,15 @@ class IndexLayout:
         complete: Whether it has all fields, or only upstream's three.
         vectors: Whether it has one for the vector of a message as well.
         longest_id: How long a session id may be, in UTF-16 code units; None if any may be used.
+        indices: The indices behind the name when it was looked at.
+        added: Whether fields were added then: what was stored before may not be indexed.
     """
 
     complete: bool
     vectors: bool = False
     longest_id: int | None = None
+    indices: frozenset[str] = field(default=frozenset(), compare=False)
+    added: bool = field(default=False, compare=False)
 
     def check_session_id(self, index: str, session_id: str) -> None:
         """Refuse an id that the index would store, but not find.
@@ -140,17 +144,22 @@ class MappingReport:
             tries = [self.missing, tuple(one for one in self.missing if one != VECTOR), needed]
         return [names for names in dict.fromkeys(tries) if names]
 
-    def layout(self, *, wanted: Iterable[str], added: Iterable[str]) -> IndexLayout:
+    def layout(
+        self, *, wanted: Iterable[str], added: Collection[str], indices: Iterable[str] = ()
+    ) -> IndexLayout:
         """Return what the index lets us store of the `wanted` fields.
 
         Args:
             wanted: The fields that we would like to store.
             added: Those of the missing ones that have been added.
+            indices: The indices behind the name.
         """
         lacking = {*self.unusable, *self.missing} - {*added}
         return IndexLayout(
             complete=not lacking - {VECTOR},
             vectors=VECTOR in wanted and VECTOR not in lacking,
+            indices=frozenset(indices),
+            added=bool(added),
         )
 
 

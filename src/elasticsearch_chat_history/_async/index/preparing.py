@@ -120,14 +120,17 @@ async def _check_or_create(
                 )
             )
         except NotFoundError:
-            if await _create(index):
-                examination = await _examine(index)
-                # Index templates may have added something.
-                if examination == Examination():
-                    return IndexLayout(complete=True, vectors=index.definition.vectors)
+            created = await _create(index)
+            # Index templates may have added something.
+            if created is not None and await _examine(index) == Examination():
+                return IndexLayout(
+                    complete=True,
+                    vectors=index.definition.vectors,
+                    indices=frozenset({created}),
+                )
         else:
             report = report_on(index.name, answer["fields"], properties)
-            return await _complete(index, report, await _examine(index), log)
+            return await _complete(index, report, answer["indices"], log)
 
 
 async def _examine(index: AsyncChatIndex) -> Examination:
@@ -146,10 +149,11 @@ async def _examine(index: AsyncChatIndex) -> Examination:
     return examine(answer.body)
 
 
-async def _create(index: AsyncChatIndex) -> bool:
+async def _create(index: AsyncChatIndex) -> str | None:
+    """Return the name of the index that was made; None if there is one already."""
     LOGGER.debug("Creating index %r for storing chat history.", index.name)
     try:
-        await index.send(
+        answer = await index.send(
             lambda client: client.indices.create(
                 index=index.name,
                 mappings=index.definition.mappings,
@@ -160,16 +164,17 @@ async def _create(index: AsyncChatIndex) -> bool:
         # Another writer was faster, or our own first attempt whose answer was lost.
         if error.message != "resource_already_exists_exception":
             raise
-        return False
-    return True
+        return None
+    return str(answer["index"])
 
 
 async def _complete(
     index: AsyncChatIndex,
     types: MappingReport,
-    examination: Examination,
+    indices: Iterable[str],
     log: Callable[..., None],
 ) -> IndexLayout:
+    examination = await _examine(index)
     report = examination.added_to(types, index.name)
     added: tuple[str, ...] = ()
     refusal: ApiError | None = None
@@ -188,7 +193,7 @@ async def _complete(
         log(conflict_warning(index.name, report))
     if refusal is not None:
         log(refusal_warning(index.name, lacking, refusal))
-    layout = report.layout(wanted=index.definition.properties, added=added)
+    layout = report.layout(wanted=index.definition.properties, added=added, indices=indices)
     return replace(layout, longest_id=examination.longest_id)
 
 
