@@ -47,13 +47,9 @@ def item(status: int, kind: str = "some_exception", reason: str = "") -> dict[st
     return {"create": {"status": status, "error": {"type": kind, "reason": reason}}}
 
 
-def test_an_answer_without_errors_says_that_all_is_stored() -> None:
-    assert failures_in({"errors": False}, 3) == [None, None, None]
-
-
 def test_what_exists_already_is_stored() -> None:
-    answer = {"errors": True, "items": [item(409, "version_conflict_engine_exception")]}
-    assert failures_in(answer, 1) == [None]
+    answer = {"items": [item(409, "version_conflict_engine_exception")]}
+    assert failures_in(answer) == [None]
 
 
 def test_each_failure_stands_in_its_place() -> None:
@@ -64,9 +60,7 @@ def test_each_failure_stands_in_its_place() -> None:
         item(503, "unavailable_shards_exception", "primary shard is not active"),
         item(404, "index_not_found_exception", "no such index [chats]"),
     ]
-    stored, refused, rejected, unavailable, vanished = failures_in(
-        {"errors": True, "items": items}, 5
-    )
+    stored, refused, rejected, unavailable, vanished = failures_in({"items": items})
     assert stored is None
     assert refused is not None
     assert rejected is not None
@@ -80,10 +74,24 @@ def test_each_failure_stands_in_its_place() -> None:
     assert not any(failure.refused for failure in (rejected, unavailable, vanished))
 
 
+def test_a_status_of_success_alone_does_not_say_that_a_document_is_stored() -> None:
+    items = [
+        {"create": {"status": 200, "result": "noop", "_seq_no": -2}},
+        {"create": {"status": 201, "result": "created", "failure_store": "used"}},
+        {"create": {"status": 201, "result": "created", "_seq_no": 0}},
+    ]
+    dropped, kept_aside, stored = failures_in({"items": items})
+    assert dropped is not None
+    assert "pipeline" in dropped.reason
+    assert kept_aside is not None
+    assert "failure store" in kept_aside.reason
+    assert stored is None
+
+
 def test_an_index_that_lacks_fields_is_not_the_fault_of_the_document() -> None:
     reason = f"Can't find dynamic template for dynamic template name [{GUARD}]"
-    answer = {"errors": True, "items": [item(400, "document_parsing_exception", reason)]}
-    (failure,) = failures_in(answer, 1)
+    answer = {"items": [item(400, "document_parsing_exception", reason)]}
+    (failure,) = failures_in(answer)
     assert failure is not None
     assert (failure.unprepared, failure.refused) == (True, False)
 

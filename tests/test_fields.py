@@ -39,20 +39,20 @@ def test_what_upstreams_index_lacks_is_added() -> None:
     report = report_on("chats", found)
     assert report.missing == ("seq", "content", "type", "metadata")
     wanted = {*PROPERTIES}
-    assert report.layout(wanted=wanted, completed=True) == IndexLayout(complete=True)
-    assert report.layout(wanted=wanted, completed=False) == IndexLayout(complete=False)
+    assert report.layout(wanted=wanted, added=report.missing) == IndexLayout(complete=True)
+    assert report.layout(wanted=wanted, added=()) == IndexLayout(complete=False)
 
 
 def test_an_index_without_a_field_for_vectors_takes_all_but_them() -> None:
     wanted = {**PROPERTIES, VECTOR: VECTOR_PROPERTY}
     report = report_on("chats", fields(), wanted)
     assert report.missing == (VECTOR,)
-    assert report.layout(wanted=wanted, completed=False) == IndexLayout(complete=True)
+    assert report.layout(wanted=wanted, added=()) == IndexLayout(complete=True)
     vectors = IndexLayout(complete=True, vectors=True)
-    assert report.layout(wanted=wanted, completed=True) == vectors
+    assert report.layout(wanted=wanted, added=report.missing) == vectors
     other = report_on("chats", fields(embedding="float"), wanted)
     assert other.unusable == (VECTOR,)
-    assert other.layout(wanted=wanted, completed=True) == IndexLayout(complete=True)
+    assert other.layout(wanted=wanted, added=()) == IndexLayout(complete=True)
 
 
 def test_a_field_that_some_indices_of_an_alias_lack_is_missing() -> None:

@@ -19,10 +19,31 @@ AsyncAnyIterable = Iterable[Result] | AsyncIterable[Result]
 AnyIterable = Iterable[Result]
 
 AsyncLock = asyncio.Lock
-Lock = threading.Lock
+# A signal handler may need what its own thread holds.
+Lock = threading.RLock
 
 asleep = asyncio.sleep
 sleep = time.sleep
+
+
+def async_caller() -> object:
+    """Return who calls, to be told from others at the same time."""
+    return asyncio.current_task()
+
+
+def caller() -> object:
+    """Return who calls, to be told from others at the same time."""
+    return threading.get_ident()
+
+
+def async_event_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that waits are bound to."""
+    return asyncio.get_running_loop()
+
+
+def event_loop() -> asyncio.AbstractEventLoop | None:
+    """Return None: waits are bound to no event loop."""
+    return None
 
 
 async def aiter_any(items: AsyncAnyIterable[Result]) -> AsyncGenerator[Result, None]:

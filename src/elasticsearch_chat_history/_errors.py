@@ -101,11 +101,11 @@ class UnreadableMessageError(ChatHistoryError):
 
 
 class IndexMappingError(ChatHistoryError):
-    """The type of a field makes it impossible to tell sessions apart or to order messages.
+    """With the mapping of an index, messages would be lost, mixed up, or out of order.
 
     Attributes:
         index: The index or alias.
-        conflicts: For each field, the types that were found and the type that is needed.
+        conflicts: For each field, the type or parameter that was found and what is needed.
 
     Example:
         ```python
@@ -124,7 +124,7 @@ class IndexMappingError(ChatHistoryError):
             for name, (found, needed) in self.conflicts.items()
         )
         super().__init__(
-            f"Index {index!r} cannot hold chat history: {fields}. The type of a field cannot be "
+            f"Index {index!r} cannot hold chat history: {fields}. A mapping cannot be "
             "changed in place: let create_if_missing() make an index under a new name, copy the "
             "documents there with the _reindex API, and use the new name."
         )

@@ -4,11 +4,12 @@ import time
 from typing import Any
 
 import pytest
-from elasticsearch import AsyncElasticsearch, Elasticsearch
+from elasticsearch import AsyncElasticsearch, Elasticsearch, TransportError
 from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
+    ChatHistoryError,
     MessagesNotStoredError,
 )
 from tests.support._async.held_requests import AsyncHeldRequests
@@ -48,7 +49,7 @@ async def test_the_new_is_stored_before_the_old_goes(
     requests = recorded(async_client)
     await async_history.aset_messages(numbered(3, first=10))
     writing = [one.endpoint for one in requests if one.endpoint in {"_bulk", "_delete_by_query"}]
-    assert writing == ["_bulk", "_delete_by_query"]
+    assert writing == ["_delete_by_query", "_bulk", "_delete_by_query"]
 
 
 async def test_a_session_that_is_empty_or_missing_can_be_set(
@@ -79,7 +80,7 @@ async def test_after_a_crash_in_between_both_are_there_and_the_next_call_mends_i
         another = AsyncElasticsearchChatMessageHistory(
             async_history.index, async_history.session_id, client=crashing
         )
-        failing(crashing, "_delete_by_query", CrashError())
+        failing(crashing, "_delete_by_query", CrashError(), after=1)
         with pytest.raises(CrashError):
             await another.aset_messages(numbered(2, first=10))
     assert texts(await async_history.aget_messages()) == ["0", "1", "10", "11"]
@@ -101,7 +102,8 @@ async def test_when_the_new_cannot_be_stored_the_old_stays_alone(
     with pytest.raises(MessagesNotStoredError) as caught:
         await another.aset_messages(numbered(3, first=10))
     assert list(caught.value.reasons) == [1]
-    assert "_delete_by_query" not in [request.endpoint for request in requests]
+    # The one that asks for the right to delete.
+    assert [request.endpoint for request in requests].count("_delete_by_query") == 1
     assert texts(await async_history.aget_messages()) == ["0", "1"]
     assert count(admin, async_history.index, async_history.session_id) == 2
 
@@ -208,3 +210,33 @@ async def test_readers_always_find_the_whole_old_or_the_whole_new(
     for found in seen:
         assert found[:3] in whole or found[-3:] in whole
     assert texts(await async_history.aget_messages()) == whole[-1]
+
+
+async def test_old_messages_that_cannot_be_removed_are_told(
+    async_history: AsyncElasticsearchChatMessageHistory, client_arguments: dict[str, Any]
+) -> None:
+    await async_history.aadd_messages(numbered(2))
+    async with AsyncElasticsearch(**client_arguments) as lossy:
+        another = AsyncElasticsearchChatMessageHistory(
+            async_history.index, async_history.session_id, client=lossy, max_retries=0
+        )
+        failing(lossy, "_delete_by_query", TransportError("gone"), after=1)
+        with pytest.raises(ChatHistoryError, match=r"new messages, but also old ones.*gone"):
+            await another.aset_messages(numbered(2, first=10))
+    assert texts(await async_history.aget_messages()) == ["0", "1", "10", "11"]
+
+
+async def test_old_messages_that_a_fork_cannot_remove_are_told(
+    async_history: AsyncElasticsearchChatMessageHistory, client_arguments: dict[str, Any]
+) -> None:
+    await async_history.aadd_messages(numbered(2))
+    async with AsyncElasticsearch(**client_arguments) as lossy:
+        other = AsyncElasticsearchChatMessageHistory(
+            async_history.index, f"{async_history.session_id}-2", client=lossy, max_retries=0
+        )
+        await other.aadd_messages(numbered(2, first=10))
+        failing(lossy, "_bulk", TransportError("gone"), after=1)
+        with pytest.raises(ChatHistoryError, match=r"new messages, but also old ones.*gone"):
+            await other.afork(async_history.session_id, overwrite=True)
+    found = sorted(texts(await async_history.aget_messages()))
+    assert found == ["0", "1", "10", "11"]

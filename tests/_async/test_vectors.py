@@ -370,4 +370,6 @@ async def test_a_field_of_another_type_is_left_alone_and_the_model_not_asked(
     assert isinstance(store._embeddings, Model)
     assert store._embeddings.calls == []
     (line,) = lines(caplog)
-    assert "another type for the fields embedding: messages are stored without" in line
+    assert (
+        "another mapping for the fields embedding (keyword): messages are stored without" in line
+    )

@@ -25,7 +25,7 @@ from elasticsearch_chat_history._arguments import (
 )
 from elasticsearch_chat_history._async.index.client import AsyncConnection
 from elasticsearch_chat_history._async.index.index import AsyncChatIndex
-from elasticsearch_chat_history._async.index.preparing import prepare
+from elasticsearch_chat_history._async.index.preparing import prepare_now
 from elasticsearch_chat_history._async.index.searching import AsyncSearcher
 from elasticsearch_chat_history._async.session import adding, editing, forking, reading
 from elasticsearch_chat_history._async.session.session import AsyncSession
@@ -152,11 +152,12 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
     async def create_if_missing(self) -> None:
         """Make the index, or check an existing one and add the fields that it lacks.
 
-        A write does this by itself. Each process looks at an index once, with one request.
+        A write does this by itself, once in each process. A call of this method always looks, with
+        two requests.
 
         Raises:
-            IndexMappingError: A field has a type with which sessions cannot be told apart or
-                ordered, such as a `session_id` of the type `text`.
+            IndexMappingError: With a type or parameter of the mapping, messages would be lost,
+                mixed up or out of order, such as with a `session_id` of the type `text`.
 
         Example:
             ```python
@@ -164,7 +165,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             ```
         """
         with self._open("Could not create the index in Elasticsearch") as session:
-            await prepare(session.index)
+            await prepare_now(session.index)
 
     async def aget_messages(self, *, limit: int | None = None) -> list[BaseMessage]:
         """Return the messages of the session, oldest first.
@@ -428,6 +429,8 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         Raises:
             MessagesNotStoredError: Some of the new messages could not be stored. All old ones are
                 still there, and the new ones are removed again as far as possible.
+            ChatHistoryError: The right to delete is missing, and nothing is changed; or the old
+                messages could not be removed, and are there beside the new ones.
             TypeError: Something in the list is not a message, or has a value that cannot be
                 written as JSON. Nothing is changed.
 
@@ -467,6 +470,8 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             SessionExistsError: The new session has messages, and `overwrite` is not set.
             UnreadableMessageError: A document cannot be read as a message.
             MessagesNotStoredError: Some copies could not be stored.
+            ChatHistoryError: With `overwrite`, the right to delete is missing, and nothing is
+                changed; or the old messages could not be removed, and are there beside the copies.
             ValueError: `until` is not in the session, or both sessions are the same.
 
         Example:

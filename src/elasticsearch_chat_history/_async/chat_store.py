@@ -29,7 +29,7 @@ from elasticsearch_chat_history._async.chat_retriever import AsyncElasticsearchC
 from elasticsearch_chat_history._async.index.client import AsyncConnection
 from elasticsearch_chat_history._async.index.deleting import delete_matching
 from elasticsearch_chat_history._async.index.index import AsyncChatIndex
-from elasticsearch_chat_history._async.index.preparing import prepare
+from elasticsearch_chat_history._async.index.preparing import prepare_now
 from elasticsearch_chat_history._async.index.searching import AsyncSearcher
 from elasticsearch_chat_history._async.session.session import AsyncSession
 from elasticsearch_chat_history._async.store.backfilling import AsyncBackfill
@@ -201,11 +201,12 @@ class AsyncElasticsearchChatStore:
     async def create_if_missing(self) -> None:
         """Make the index, or check an existing one and add the fields that it lacks.
 
-        A write does this by itself. Each process looks at an index once, with one request.
+        A write does this by itself, once in each process. A call of this method always looks, with
+        two requests.
 
         Raises:
-            IndexMappingError: A field has a type with which sessions cannot be told apart or
-                ordered, such as a `session_id` of the type `text`.
+            IndexMappingError: With a type or parameter of the mapping, messages would be lost,
+                mixed up or out of order, such as with a `session_id` of the type `text`.
             ApiError: Elasticsearch refused the index, for example because of an unknown analyzer.
 
         Example:
@@ -214,7 +215,7 @@ class AsyncElasticsearchChatStore:
             ```
         """
         with self._open("Could not create the index in Elasticsearch") as index:
-            await prepare(index)
+            await prepare_now(index)
 
     def session(
         self, session_id: str, **options: Unpack[SessionOverrides]

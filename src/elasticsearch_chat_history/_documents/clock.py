@@ -12,6 +12,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from elasticsearch_chat_history._forking import restart_in_children
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, MutableMapping
 
@@ -56,32 +58,33 @@ class HybridLogicalClock:
         self._now = now
         self._max_drift = max_drift
         self._max_sessions = max_sessions
-        self._lock = threading.Lock()
-        self._calls_lock = threading.Lock()
-        self._ticks_of_calls: MutableMapping[Hashable, Ticks] = WeakValueDictionary()
+        self._turns = 0
         self._last = 0
         # The last value of each session that is ahead of the time.
         self._last_of_session: OrderedDict[Hashable, int] = OrderedDict()
         # Values of one call differ by whole milliseconds, so two calls have no value in common if
         # their microseconds within the millisecond differ. For each of these: the last value.
         self._ends = [0] * SPACING
+        self.restart()
+        restart_in_children(self)
+
+    def restart(self) -> None:
+        """Begin with new locks in a child process; the values go on."""
+        # A signal handler may ask while its own thread is in here.
+        self._lock = threading.RLock()
+        self._calls_lock = threading.RLock()
+        self._ticks_of_calls: MutableMapping[Hashable, Ticks] = WeakValueDictionary()
 
     def tick(self, session: Hashable, count: int = 1) -> range:
         """Return the next `count` (at least 1) values for `session`, in ascending order."""
         with self._lock:
-            now = self._now()
-            self._forget_passed(now)
-            self._last = max(now, self._last + 1)
-            last = self._last_of_session.get(session, 0)
-            if last > now + MAX_RUN_AHEAD:
-                start = max(last + 1, self._last)
-                values = range(start, start + count)
-            else:
-                start = self._unused(max(self._last, last + SPACING))
-                values = range(start, start + count * SPACING, SPACING)
-                self._ends[start % SPACING] = values[-1]
-            self._remember(session, values[-1])
-            return values
+            while True:
+                turn = self._turns
+                values = self._next(session, count)
+                # Else a signal handler has got values meanwhile, maybe the same.
+                if self._turns == turn:
+                    self._turns += 1
+                    return values
 
     def ticks_of_call(self, session: Hashable, key: str | None, count: int) -> Ticks:
         """Return `count` values for a call, the same for all calls with its key at that time.
@@ -113,6 +116,21 @@ class HybridLogicalClock:
             elif value > self._last_of_session.get(session, 0):
                 self._remember(session, value)
 
+    def _next(self, session: Hashable, count: int) -> range:
+        now = self._now()
+        self._forget_passed(now)
+        self._last = max(now, self._last + 1)
+        last = self._last_of_session.get(session, 0)
+        if last > now + MAX_RUN_AHEAD:
+            start = max(last + 1, self._last)
+            values = range(start, start + count)
+        else:
+            start = self._unused(max(self._last, last + SPACING))
+            values = range(start, start + count * SPACING, SPACING)
+            self._ends[start % SPACING] = values[-1]
+        self._remember(session, values[-1])
+        return values
+
     def _unused(self, start: int) -> int:
         for candidate in range(start, start + SPACING):
             if self._ends[candidate % SPACING] < candidate:
@@ -120,8 +138,8 @@ class HybridLogicalClock:
         return start
 
     def _remember(self, session: Hashable, value: int) -> None:
+        self._last_of_session.pop(session, None)
         self._last_of_session[session] = value
-        self._last_of_session.move_to_end(session)
         if len(self._last_of_session) > self._max_sessions:
             self._last_of_session.popitem(last=False)
 
@@ -130,7 +148,7 @@ class HybridLogicalClock:
             session, value = next(iter(self._last_of_session.items()))
             if value + SPACING > now:
                 return
-            del self._last_of_session[session]
+            self._last_of_session.pop(session, None)
 
 
 # One for the process: two histories of one session must share their order.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import checked_count, checked_text
 from elasticsearch_chat_history._errors import IndexMappingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 PROPERTIES: dict[str, dict[str, Any]] = {
     "session_id": {"type": "keyword"},
@@ -94,30 +94,72 @@ class IndexLayout:
     Attributes:
         complete: Whether it has all fields, or only upstream's three.
         vectors: Whether it has one for the vector of a message as well.
+        longest_id: How long a session id may be, in UTF-16 code units; None if any may be used.
+        indices: The indices behind the name when it was looked at.
+        added: Whether fields were added then: what was stored before may not be indexed.
     """
 
     complete: bool
     vectors: bool = False
+    longest_id: int | None = None
+    indices: frozenset[str] = field(default=frozenset(), compare=False)
+    added: bool = field(default=False, compare=False)
+
+    def check_session_id(self, index: str, session_id: str) -> None:
+        """Refuse an id that the index would store, but not find.
+
+        Raises:
+            IndexMappingError: `ignore_above` of the field is less than the length of the id.
+        """
+        if self.longest_id is None:
+            return
+        length = len(session_id.encode("utf-16-le")) // 2
+        if length > self.longest_id:
+            found = f"keyword with ignore_above: {self.longest_id}"
+            needed = f"keyword with ignore_above: {length} or more for this session"
+            raise IndexMappingError(index, {"session_id": (found, needed)})
 
 
 @dataclass(frozen=True)
 class MappingReport:
-    """What a look at an existing index found."""
+    """What a look at an existing index found.
+
+    Attributes:
+        missing: The fields that it lacks.
+        unusable: Those that it has with another type, or with parameters that we cannot use.
+        found: How it has each of these.
+    """
 
     missing: tuple[str, ...]
     unusable: tuple[str, ...]
+    found: Mapping[str, str] = field(default_factory=dict)
 
-    def layout(self, *, wanted: Iterable[str], completed: bool) -> IndexLayout:
+    def additions(self) -> list[tuple[str, ...]]:
+        """Return which fields to add: all that are of use, or if they are refused, fewer."""
+        needed = tuple(name for name in self.missing if name in UPSTREAM_FIELDS)
+        if set(self.unusable) - {VECTOR}:
+            # Only upstream's fields will be stored.
+            tries = [needed]
+        else:
+            tries = [self.missing, tuple(one for one in self.missing if one != VECTOR), needed]
+        return [names for names in dict.fromkeys(tries) if names]
+
+    def layout(
+        self, *, wanted: Iterable[str], added: Collection[str], indices: Iterable[str] = ()
+    ) -> IndexLayout:
         """Return what the index lets us store of the `wanted` fields.
 
         Args:
             wanted: The fields that we would like to store.
-            completed: Whether the missing ones have been added.
+            added: Those of the missing ones that have been added.
+            indices: The indices behind the name.
         """
-        lacking = {*self.unusable, *(() if completed else self.missing)}
+        lacking = {*self.unusable, *self.missing} - {*added}
         return IndexLayout(
             complete=not lacking - {VECTOR},
             vectors=VECTOR in wanted and VECTOR not in lacking,
+            indices=frozenset(indices),
+            added=bool(added),
         )
 
 
@@ -132,20 +174,31 @@ def report_on(
     https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-field-caps
 
     Raises:
-        IndexMappingError: A field that tells sessions apart or orders them has another type.
+        IndexMappingError: A field that tells sessions apart or orders them has another type, or
+            cannot be sorted by.
     """
-    missing, conflicts = [], {}
+    missing = []
+    conflicts: dict[str, tuple[str, str]] = {}
     for name, needed in wanted.items():
-        found = set(fields.get(name, {"unmapped": {}}))
+        types = fields.get(name, {"unmapped": {}})
+        found = set(types)
         if "unmapped" in found:
             missing.append(name)
-        wrong = found - {"unmapped", needed["type"]}
-        if wrong and name != "history":
-            conflicts[name] = (" and ".join(sorted(wrong)), str(needed["type"]))
+        type_ = str(needed["type"])
+        wrong = found - {"unmapped", type_}
+        if name == "history":
+            continue
+        if wrong:
+            conflicts[name] = (" and ".join(sorted(wrong)), type_)
+        elif name in EXACT_FIELDS and types.get(type_, {}).get("aggregatable") is False:
+            conflicts[name] = (f"{type_} with doc_values: false", f"{type_} with doc_values: true")
+        elif types.get(type_, {}).get("searchable") is False:
+            conflicts[name] = (f"{type_} with index: false", f"{type_} with index: true")
     fatal = {name: types for name, types in conflicts.items() if name in EXACT_FIELDS}
     if fatal:
         raise IndexMappingError(index, fatal)
-    return MappingReport(tuple(missing), tuple(conflicts))
+    found_of = {name: found for name, (found, _) in conflicts.items()}
+    return MappingReport(tuple(missing), tuple(conflicts), found_of)
 
 
 def write_guard(layout: IndexLayout) -> dict[str, str]:

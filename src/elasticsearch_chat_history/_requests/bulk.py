@@ -26,8 +26,15 @@ MAX_DOCUMENTS = 2_000
 # A node counts a bulk request about twice against its indexing pressure limit, a tenth of its
 # heap. 4 MB pass on a heap of 512 MB, with room for other clients.
 MAX_BYTES = 4_000_000
-# What the response must have: for each document its status, and why it failed.
-FILTER_PATH = "errors,items.create.status,items.create.error.type,items.create.error.reason"
+# What the answer must tell: what became of each document in its place, where it is, and why it
+# failed.
+FILTER_PATH = ",".join(
+    f"items.create.{name}"
+    for name in (
+        *("status", "result", "failure_store", "_index", "_seq_no"),
+        *("error.type", "error.reason"),
+    )
+)
 REMOVAL_FILTER_PATH = "items.delete.status,items.delete.error.type,items.delete.error.reason"
 UPDATE_FILTER_PATH = "items.update.status,items.update.error.type,items.update.error.reason"
 # If somebody else changes the same document meanwhile, Elasticsearch reads it again.
@@ -70,22 +77,44 @@ def removals_in(answer: Mapping[str, Any], *, sent_before: bool) -> list[bool | 
     ]
 
 
-def failures_in(answer: Mapping[str, Any], count: int) -> list[Failure | None]:
+def failures_in(answer: Mapping[str, Any]) -> list[Failure | None]:
     """Return for each document of a bulk request None if it is stored, or why it is not."""
-    if not answer["errors"]:
-        return [None] * count
     return [failure_of_item(item["create"]) for item in answer["items"]]
 
 
 def existing_in(answer: Mapping[str, Any]) -> list[int]:
     """Return the places in a bulk request of the documents that an earlier one had stored."""
-    if not answer["errors"]:
-        return []
     return [
         place
         for place, item in enumerate(answer["items"])
         if item["create"]["status"] == STATUS_CONFLICT
     ]
+
+
+def indices_in(answer: Mapping[str, Any]) -> list[str]:
+    """Return for each document of a bulk request the index that it went to."""
+    return [item["create"]["_index"] for item in answer["items"]]
+
+
+def shows_another_index(
+    answer: Mapping[str, Any], layout: IndexLayout, *, written_before: bool
+) -> bool:
+    """Tell whether documents went to an index that was not there when `layout` was found.
+
+    Its name is new, or the numbering of its operations has begun again:
+    https://www.elastic.co/docs/reference/elasticsearch/rest-apis/optimistic-concurrency-control
+
+    Args:
+        answer: Elasticsearch's answer.
+        layout: What was found.
+        written_before: Whether documents were stored with it before this request.
+    """
+    return any(
+        item["create"]["_index"] not in layout.indices
+        or (written_before and item["create"].get("_seq_no") == 0)
+        for item in answer["items"]
+        if "error" not in item["create"] or item["create"]["status"] == STATUS_CONFLICT
+    )
 
 
 def compact_json(value: object) -> str:
@@ -103,6 +132,7 @@ class Update:
     fields: Mapping[str, Any]
     text: str = ""
     readable: bool = True
+    detect_noop: bool = True
 
     def with_vector(self, vector: Sequence[float]) -> Update:
         """Return the update with the vector of the document's text."""
@@ -123,7 +153,10 @@ class Update:
         }
         if self.routing is not None:
             action["routing"] = self.routing
-        lines = [compact_json({"update": action}), compact_json({"doc": self.fields})]
+        change: dict[str, Any] = {"doc": self.fields}
+        if not self.detect_noop:
+            change["detect_noop"] = False
+        lines = [compact_json({"update": action}), compact_json(change)]
         return "".join(f"{line}\n" for line in lines).encode()
 
 

@@ -88,7 +88,14 @@ def failure_of_request(error: Exception, count: int, *, let_in: bool = False) ->
 def failure_of_item(item: Mapping[str, Any]) -> Failure | None:
     """Return why a bulk request did not store or remove a document; None if it did."""
     error = item.get("error")
-    # The id was chosen for this document alone: if it exists, an earlier attempt stored it.
+    if item.get("result") == "noop":
+        return Failure("dropped by an ingest pipeline of the index")
+    if item.get("failure_store") == "used":
+        return Failure(
+            "kept in the failure store of the data stream, where the cause stands; search "
+            "<name>::failures"
+        )
+    # The id was chosen for this document alone: if it exists, an earlier attempt has stored it.
     if error is None or item["status"] == STATUS_CONFLICT:
         return None
     unprepared = index_is_unprepared(error)
@@ -99,6 +106,11 @@ def failure_of_item(item: Mapping[str, Any]) -> Failure | None:
         unprepared=unprepared,
         refused=item["status"] == STATUS_BAD_REQUEST and not unprepared,
     )
+
+
+def failure_elsewhere(index: str) -> Failure:
+    """Return what it means that a document went to `index`, which the name does not stand for."""
+    return Failure(f"stored in index {index!r} instead, as an ingest pipeline or an alias says")
 
 
 def is_retriable(error: Exception) -> bool:

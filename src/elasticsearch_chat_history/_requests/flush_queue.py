@@ -13,6 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from elasticsearch_chat_history._forking import restart_in_children
 from elasticsearch_chat_history._requests.bulk import MAX_BYTES, MAX_DOCUMENTS
 from elasticsearch_chat_history._requests.retries import delay_before, jittered
 
@@ -44,6 +45,7 @@ class PendingWrite:
         self.in_flight = 0
         self.failures: dict[int, Failure] = {}
         self.existing: set[int] = set()
+        self.indices: dict[int, str] = {}
         self.queued = False
         self.leads = False
         self.gone = False
@@ -68,7 +70,13 @@ class FlushQueue:
     def __init__(self, max_leaders: int = 1, now: Callable[[], float] = time.monotonic) -> None:
         self._max_leaders = max_leaders
         self._now = now
+        self.restart()
+        restart_in_children(self)
+
+    def restart(self) -> None:
+        """Begin anew in a child process, or in another event loop: nobody waits or leads."""
         self._lock = threading.Lock()
+        self._callers: set[object] = set()
         self._waiting: deque[PendingWrite] = deque()
         self._leaders = 0
         self._max_bytes = MAX_BYTES
@@ -79,6 +87,20 @@ class FlushQueue:
     def leaders(self) -> int:
         """How many callers lead a flush now."""
         return self._leaders
+
+    def entered_by(self, caller: object) -> FlushQueue:
+        """Return this queue, or one of its own for a caller that is in this one already.
+
+        So is a signal handler of a thread that writes: it would wait for itself.
+        """
+        if caller in self._callers:
+            return FlushQueue(now=self._now)
+        self._callers.add(caller)
+        return self
+
+    def left_by(self, caller: object) -> None:
+        """Note that a caller that has entered this queue is done."""
+        self._callers.discard(caller)
 
     def join(self, write: PendingWrite) -> None:
         """Queue a write; its caller becomes the leader if there is none."""

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
+from elastic_transport import Urllib3HttpNode
 from elasticsearch import ApiError
 
+from elasticsearch_chat_history._forking import restart_in_children
 from elasticsearch_chat_history._requests.flush_queue import FlushQueue
 from elasticsearch_chat_history._requests.login import Login
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, MutableMapping
+    import asyncio
+    from collections.abc import Callable, Hashable, MutableMapping
 
     from elasticsearch_chat_history._documents.fields import IndexLayout
 
 
 MAX_WINDOW_STARTS = 10_000
+# How often an index that lacked fields is looked at again.
+LOOK_AGAIN_SECONDS = 300.0
+
+
+def _no_event_loop() -> None:
+    return None
 
 
 class WindowStarts:
@@ -52,6 +62,31 @@ class TransportState:
         self.message_bytes: dict[str, int] = {}
         self.window_starts = WindowStarts()
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
+        self._event_loop: Callable[[], asyncio.AbstractEventLoop | None] = _no_event_loop
+
+    def restart(self) -> None:
+        """Begin with new locks in a child process, or in another event loop."""
+        self.index_locks = {}
+
+    def check_event_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Refuse a client in a second event loop: who waits there is never woken.
+
+        Raises:
+            RuntimeError: Another event loop, which is not closed, uses the client.
+        """
+        bound = self._event_loop()
+        if loop is bound or loop is None:
+            return
+        if bound is not None and not bound.is_closed():
+            msg = (
+                "This asynchronous client is used in another event loop: "
+                "give each event loop a client of its own."
+            )
+            raise RuntimeError(msg)
+        self._event_loop = ref(loop)
+        self.restart()
+        for queue in list(self._queues.values()):
+            queue.restart()
 
     def answered(self, error: Exception | None = None) -> None:
         """Note an answer of the server, or an `error` of the client, which may be one."""
@@ -69,7 +104,43 @@ class TransportState:
 _STATES: MutableMapping[Any, TransportState] = WeakKeyDictionary()
 _LOGINS: MutableMapping[Any, Login] = WeakKeyDictionary()
 _LAYOUTS: dict[Hashable, IndexLayout] = {}
-_LAYOUTS_LOCK = threading.Lock()
+_LOOKED_AT: dict[Hashable, float] = {}
+# With which of them documents were stored.
+_WRITTEN_WITH: dict[Hashable, IndexLayout] = {}
+
+
+class _LayoutsLock:
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        # A signal handler may ask while its own thread is in here.
+        self.held = threading.RLock()
+
+
+class _Connections:
+    """The connections of all clients: a child process shares none with its parent."""
+
+    def restart(self) -> None:
+        for transport, state in list(_STATES.items()):
+            state.restart()
+            for node in transport.node_pool.all():
+                if isinstance(node, Urllib3HttpNode) and node.pool.pool is not None:
+                    _drop_connections(node.pool)
+
+
+def _drop_connections(pool: Any) -> None:
+    """Let go the idle connections: answers to one process would reach the other."""
+    fresh = pool.QueueCls(pool.pool.maxsize)
+    while not fresh.full():
+        fresh.put(None)
+    pool.pool = fresh
+
+
+_LAYOUTS_LOCK = _LayoutsLock()
+_CONNECTIONS = _Connections()
+restart_in_children(_LAYOUTS_LOCK)
+restart_in_children(_CONNECTIONS)
 
 
 def transport_state(client: Any) -> TransportState:
@@ -100,14 +171,32 @@ def known_layout(index: Hashable) -> IndexLayout | None:
 
 def remember_layout(index: Hashable, layout: IndexLayout) -> None:
     """Remember what an index lets us store."""
-    with _LAYOUTS_LOCK:
+    with _LAYOUTS_LOCK.held:
         _LAYOUTS[index] = layout
+        _LOOKED_AT[index] = time.monotonic()
+
+
+def is_to_be_looked_at_again(index: Hashable) -> bool:
+    """Tell one caller, from time to time, to look again at an index that lacked something."""
+    with _LAYOUTS_LOCK.held:
+        now = time.monotonic()
+        if now - _LOOKED_AT.get(index, 0.0) < LOOK_AGAIN_SECONDS:
+            return False
+        _LOOKED_AT[index] = now
+        return True
 
 
 def forget_layout(index: Hashable, stale: IndexLayout) -> bool:
     """Forget `stale`, unless somebody has looked at the index again since."""
-    with _LAYOUTS_LOCK:
+    with _LAYOUTS_LOCK.held:
         if _LAYOUTS.get(index) is not stale:
             return False
-        del _LAYOUTS[index]
+        _LAYOUTS.pop(index, None)
         return True
+
+
+def note_written(index: Hashable, layout: IndexLayout) -> bool:
+    """Note that documents were stored with `layout`; tell whether some were before."""
+    written_before = _WRITTEN_WITH.get(index) is layout
+    _WRITTEN_WITH[index] = layout
+    return written_before

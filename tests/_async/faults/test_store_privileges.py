@@ -8,7 +8,7 @@ from elasticsearch import AuthorizationException, Elasticsearch
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, ChatHistoryError
 from local_elasticsearch import LocalElasticsearch
-from tests.support.documents import UPSTREAM_MAPPINGS, upstream_document
+from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS, upstream_document
 from tests.support.messages import numbered, texts
 from tests.support.own_nodes import PASSWORD
 from tests.support.server import store
@@ -115,3 +115,51 @@ async def test_write_is_enough_to_complete_an_index_that_has_all_fields(
     administrator.indices.refresh(index=fresh_index)
     async with keyring.some(fresh_index, "read") as reader:
         assert len(await reader.asearch("0 1 2")) == 3
+
+
+REPLACEMENTS: dict[str, Use] = {
+    "set": lambda store: store.session("s").aset_messages(numbered(1, first=7)),
+    "fork": lambda store: store.session("other").afork("s", overwrite=True),
+}
+
+
+@pytest.mark.parametrize("use", REPLACEMENTS.values(), ids=REPLACEMENTS)
+async def test_a_replacement_without_the_right_to_delete_changes_nothing(
+    keyring: AsyncKeyring, fresh_index: str, use: Use
+) -> None:
+    async with keyring.all(fresh_index) as everything:
+        await everything.session("s").aadd_messages(numbered(3))
+        await everything.session("other").aadd_messages(numbered(1, first=7))
+        async with keyring.some(fresh_index, "read", "create_doc") as limited:
+            for _ in range(2):
+                with pytest.raises(ChatHistoryError, match=r"Nothing was changed.*403"):
+                    await use(limited)
+        assert texts(await everything.session("s").aget_messages()) == ["0", "1", "2"]
+        assert await everything.acount_messages() == 4
+
+
+@pytest.mark.parametrize("use", REPLACEMENTS.values(), ids=REPLACEMENTS)
+async def test_a_replacement_needs_read_create_doc_and_delete(
+    keyring: AsyncKeyring, administrator: Elasticsearch, fresh_index: str, use: Use
+) -> None:
+    async with keyring.all(fresh_index) as everything:
+        await everything.session("s").aadd_messages(numbered(3))
+        await everything.session("other").aadd_messages(numbered(1, first=7))
+        async with keyring.some(fresh_index, "read", "create_doc", "delete") as limited:
+            await use(limited)
+        administrator.indices.refresh(index=fresh_index)
+        assert texts(await everything.session("s").aget_messages()) == ["7"]
+
+
+async def test_a_look_at_the_types_alone_needs_no_more_than_read(
+    keyring: AsyncKeyring, administrator: Elasticsearch, fresh_index: str
+) -> None:
+    properties = {
+        **OWN_MAPPINGS["properties"],
+        "session_id": {"type": "keyword", "ignore_above": 1},
+    }
+    administrator.indices.create(index=fresh_index, mappings={"properties": properties})
+    async with keyring.some(fresh_index, "read", "create_doc") as limited:
+        await limited.session("s").aadd_messages(numbered(2))
+        administrator.indices.refresh(index=fresh_index)
+        assert texts(await limited.session("s").aget_messages()) == ["0", "1"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import AsyncElasticsearch
+from elasticsearch import ApiError, AsyncElasticsearch, AuthorizationException, TransportError
 
 from elasticsearch_chat_history._acompat import asleep
 from elasticsearch_chat_history._errors import ChatHistoryError
-from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._reporting import LOGGER, describe
 from elasticsearch_chat_history._requests.bulk import (
     REMOVAL_FILTER_PATH,
     removal_line_of,
@@ -19,7 +20,7 @@ from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from elasticsearch_chat_history._arguments import Refresh
     from elasticsearch_chat_history._async.index.index import AsyncChatIndex
@@ -94,6 +95,46 @@ async def remove(index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refresh) -
     for start in range(0, len(hits), MAX_REMOVED_AT_ONCE):
         removed += await _remove_page(index, hits[start : start + MAX_REMOVED_AT_ONCE], refresh)
     return removed
+
+
+async def check_right_to_delete(index: AsyncChatIndex, names: Iterable[str]) -> None:
+    """Delete nothing, to know before a replacement that its second half is allowed.
+
+    Args:
+        index: The index; a missing one holds nothing to delete.
+        names: What is to be deleted from: the index or alias, or the indices behind it.
+
+    Raises:
+        ChatHistoryError: The privilege is missing.
+    """
+    where = sorted(set(names))
+    if not where:
+        return
+    try:
+        with missing_index_ignored():
+            await index.send(
+                lambda client: client.delete_by_query(index=where, query={"match_none": {}})
+            )
+    except AuthorizationException as error:
+        raise ChatHistoryError(
+            f"Nothing was changed in index {index.name!r}: replacing messages needs the right to "
+            f"delete the old ones. {describe(error)}"
+        ) from error
+
+
+@contextmanager
+def old_ones_left(session_id: str, index: str) -> Iterator[None]:
+    """Say what is there if the old messages of a replacement cannot be removed in the block."""
+    try:
+        yield
+    except (ApiError, TransportError, ChatHistoryError) as error:
+        # An error of our own says what to do already.
+        own = isinstance(error, ChatHistoryError)
+        reason = str(error) if own else f"{describe(error)}. Call it again once the cause is gone."
+        raise ChatHistoryError(
+            f"Session {session_id!r} in index {index!r} has its new messages, but also old ones: "
+            f"these could not be removed. {reason}"
+        ) from error
 
 
 async def _delete(

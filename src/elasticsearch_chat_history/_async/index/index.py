@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from elasticsearch import ApiError, AuthorizationException, TransportError
 
-from elasticsearch_chat_history._acompat import AsyncRequest, asleep
+from elasticsearch_chat_history._acompat import AsyncRequest, asleep, async_event_loop
 from elasticsearch_chat_history._arguments import check_missing_index
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.sequence import latest_place
@@ -97,6 +97,7 @@ class AsyncChatIndex:
             request: A function that sends a request with the client it is given.
             worth_retrying: Tells which errors are worth a retry.
         """
+        self.state.check_event_loop(async_event_loop())
         budget = RetryBudget(self.max_retries)
         while True:
             try:

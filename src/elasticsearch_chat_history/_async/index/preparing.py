@@ -1,30 +1,43 @@
 """Preparing an index: it is created if it is missing, or checked and completed.
 
-The result is kept for the process, so that an index is looked at once, not for each history.
+The result is kept for the process, so that an index is looked at once, not for each history. One
+that lacked something is looked at again from time to time, as somebody may have completed it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from elasticsearch import AuthorizationException, BadRequestError, NotFoundError
+from elasticsearch import (
+    ApiError,
+    AuthorizationException,
+    BadRequestError,
+    NotFoundError,
+    TransportError,
+)
 
 from elasticsearch_chat_history._acompat import AsyncLock
+from elasticsearch_chat_history._documents.existing_mappings import Examination, examine
 from elasticsearch_chat_history._documents.fields import (
     UPSTREAM_FIELDS,
-    VECTOR,
     IndexLayout,
     MappingReport,
     report_on,
 )
-from elasticsearch_chat_history._reporting import LOGGER
+from elasticsearch_chat_history._errors import IndexMappingError
+from elasticsearch_chat_history._reporting import LOGGER, describe
+from elasticsearch_chat_history._requests.degrading import conflict_warning, refusal_warning
 from elasticsearch_chat_history._requests.state import (
     forget_layout,
+    is_to_be_looked_at_again,
     known_layout,
     remember_layout,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from elasticsearch_chat_history._async.index.index import AsyncChatIndex
 
 
@@ -32,8 +45,13 @@ async def prepare(index: AsyncChatIndex) -> IndexLayout:
     """Create the index, or check and complete it, unless this process has done so."""
     layout = known_layout(index.key)
     if layout is not None:
+        lacks_vectors = index.definition.vectors and not layout.vectors
+        if layout.complete and not lacks_vectors:
+            return layout
+        if is_to_be_looked_at_again(index.key):
+            return await _look_again(index, layout)
         return layout
-    async with index.state.index_locks.setdefault(index.name, AsyncLock()):
+    async with _lock(index):
         layout = known_layout(index.key)
         if layout is None:
             layout = await _check_or_create(index)
@@ -41,10 +59,25 @@ async def prepare(index: AsyncChatIndex) -> IndexLayout:
     return layout
 
 
+async def prepare_now(index: AsyncChatIndex) -> IndexLayout:
+    """Create the index, or check and complete it, also if this process has done so before."""
+    async with _lock(index):
+        known = known_layout(index.key)
+        try:
+            layout = await _check_or_create(index)
+        except IndexMappingError:
+            if known is not None:
+                forget_layout(index.key, known)
+            raise
+        remember_layout(index.key, layout)
+    return layout
+
+
 async def prepare_again(index: AsyncChatIndex, stale: IndexLayout) -> IndexLayout:
     """Prepare an index again that was removed, or created anew by somebody else."""
     if forget_layout(index.key, stale):
-        LOGGER.warning("Index %r has changed or vanished; it is prepared again.", index.name)
+        # Nothing is wrong: each rollover of an alias is such a change.
+        LOGGER.info("Index %r has changed or vanished; it is prepared again.", index.name)
     return await prepare(index)
 
 
@@ -57,7 +90,27 @@ async def prepare_all_fields(index: AsyncChatIndex) -> IndexLayout:
     return layout
 
 
-async def _check_or_create(index: AsyncChatIndex) -> IndexLayout:
+def _lock(index: AsyncChatIndex) -> Any:
+    return index.state.index_locks.setdefault(index.name, AsyncLock())
+
+
+async def _look_again(index: AsyncChatIndex, known: IndexLayout) -> IndexLayout:
+    try:
+        layout = await _check_or_create(index, log=LOGGER.debug)
+    except IndexMappingError:
+        forget_layout(index.key, known)
+        raise
+    except (ApiError, TransportError) as error:
+        # What was known may still hold; if it does not, the write tells.
+        LOGGER.debug("Index %r could not be looked at again: %s", index.name, describe(error))
+        return known
+    remember_layout(index.key, layout)
+    return layout
+
+
+async def _check_or_create(
+    index: AsyncChatIndex, log: Callable[..., None] = LOGGER.warning
+) -> IndexLayout:
     properties = index.definition.properties
     while True:
         try:
@@ -67,16 +120,40 @@ async def _check_or_create(index: AsyncChatIndex) -> IndexLayout:
                 )
             )
         except NotFoundError:
-            if await _create(index):
-                return IndexLayout(complete=True, vectors=index.definition.vectors)
+            created = await _create(index)
+            # Index templates may have added something.
+            if created is not None and await _examine(index) == Examination():
+                return IndexLayout(
+                    complete=True,
+                    vectors=index.definition.vectors,
+                    indices=frozenset({created}),
+                )
         else:
-            return await _complete(index, report_on(index.name, answer["fields"], properties))
+            report = report_on(index.name, answer["fields"], properties)
+            return await _complete(index, report, answer["indices"], log)
 
 
-async def _create(index: AsyncChatIndex) -> bool:
+async def _examine(index: AsyncChatIndex) -> Examination:
+    """Examine the mappings, as far as we may see them."""
+    try:
+        answer = await index.send(
+            lambda client: client.indices.get(
+                index=index.name,
+                features=["mappings", "settings"],
+                filter_path=["*.mappings", "*.settings.index.mapping"],
+            )
+        )
+    except (AuthorizationException, NotFoundError) as error:
+        LOGGER.debug("The mapping of index %r was not examined: %s", index.name, describe(error))
+        return Examination()
+    return examine(answer.body)
+
+
+async def _create(index: AsyncChatIndex) -> str | None:
+    """Return the name of the index that was made; None if there is one already."""
     LOGGER.debug("Creating index %r for storing chat history.", index.name)
     try:
-        await index.send(
+        answer = await index.send(
             lambda client: client.indices.create(
                 index=index.name,
                 mappings=index.definition.mappings,
@@ -87,39 +164,46 @@ async def _create(index: AsyncChatIndex) -> bool:
         # Another writer was faster, or our own first attempt whose answer was lost.
         if error.message != "resource_already_exists_exception":
             raise
-        return False
-    return True
+        return None
+    return str(answer["index"])
 
 
-async def _complete(index: AsyncChatIndex, report: MappingReport) -> IndexLayout:
-    properties = index.definition.properties
-    completed = True
-    if report.missing:
-        missing = {name: properties[name] for name in report.missing}
-        try:
-            await index.send(
-                lambda client: client.indices.put_mapping(index=index.name, properties=missing)
-            )
-        except AuthorizationException:
-            if set(report.missing) & set(UPSTREAM_FIELDS):
-                raise
-            completed = False
-            _warn(index.name, "no privilege to add", report.missing)
+async def _complete(
+    index: AsyncChatIndex,
+    types: MappingReport,
+    indices: Iterable[str],
+    log: Callable[..., None],
+) -> IndexLayout:
+    examination = await _examine(index)
+    report = examination.added_to(types, index.name)
+    added: tuple[str, ...] = ()
+    refusal: ApiError | None = None
+    for names in report.additions():
+        refused = await _add(index, names)
+        if refused is None:
+            added = names
+            break
+        refusal = refusal or refused
+        if set(names) <= set(UPSTREAM_FIELDS) or isinstance(refused, AuthorizationException):
+            break
+    lacking = tuple(name for name in report.missing if name not in added)
+    if refusal is not None and set(lacking) & set(UPSTREAM_FIELDS):
+        raise refusal
     if report.unusable:
-        _warn(index.name, "another type for", report.unusable)
-    return report.layout(wanted=properties, completed=completed)
+        log(conflict_warning(index.name, report))
+    if refusal is not None:
+        log(refusal_warning(index.name, lacking, refusal))
+    layout = report.layout(wanted=index.definition.properties, added=added, indices=indices)
+    return replace(layout, longest_id=examination.longest_id)
 
 
-def _warn(name: str, why: str, fields: tuple[str, ...]) -> None:
-    if fields == (VECTOR,):
-        effect = "stored without their vectors, and cannot be searched by meaning"
-    else:
-        effect = "stored as langchain-elasticsearch stores them, and cannot be searched"
-    LOGGER.warning(
-        "Index %r has %s the fields %s: messages are %s. "
-        "Add the fields with the manage privilege.",
-        name,
-        why,
-        ", ".join(fields),
-        effect,
-    )
+async def _add(index: AsyncChatIndex, names: Iterable[str]) -> ApiError | None:
+    """Add fields; return why Elasticsearch refused to."""
+    properties = {name: index.definition.properties[name] for name in names}
+    try:
+        await index.send(
+            lambda client: client.indices.put_mapping(index=index.name, properties=properties)
+        )
+    except (AuthorizationException, BadRequestError) as error:
+        return error
+    return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
 
-from elasticsearch_chat_history._acompat import AsyncSignal, asleep
+from elasticsearch_chat_history._acompat import AsyncSignal, asleep, async_caller, async_event_loop
 from elasticsearch_chat_history._async.index.embedding import with_vectors
 from elasticsearch_chat_history._async.index.preparing import prepare, prepare_again
 from elasticsearch_chat_history._documents.vectors import without_vectors
@@ -14,18 +15,32 @@ from elasticsearch_chat_history._errors import MessagesNotStoredError
 from elasticsearch_chat_history._reporting import LOGGER, with_hint
 from elasticsearch_chat_history._requests.bulk import (
     FILTER_PATH,
+    Update,
     existing_in,
     failures_in,
+    indices_in,
     lines_of,
     refused_with_vector,
+    shows_another_index,
 )
-from elasticsearch_chat_history._requests.failures import Failure, failure_of_request
+from elasticsearch_chat_history._requests.failures import (
+    STATUS_NOT_FOUND,
+    Failure,
+    failure_elsewhere,
+    failure_of_item,
+    failure_of_request,
+)
 from elasticsearch_chat_history._requests.flush_queue import Batch, FlushQueue, PendingWrite
 from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
+from elasticsearch_chat_history._requests.state import (
+    forget_layout,
+    known_layout,
+    note_written,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.embeddings import Embeddings
 
@@ -73,7 +88,10 @@ class AsyncWriter:
             documents = await with_vectors(documents, self._embeddings)
         # It starts here, so that a slow model does not use it up.
         budget = RetryBudget(self._index.max_retries)
-        failures, existing = await self._write(documents, range(len(documents)), layout, budget)
+        places: dict[int, str] = {}
+        failures, existing = await self._write(
+            documents, range(len(documents)), layout, budget, places
+        )
         without_vector: set[int] = set()
         while failures:
             positions = refused_with_vector(documents, failures, layout)
@@ -92,15 +110,20 @@ class AsyncWriter:
                 break
             for position in positions:
                 del failures[position]
-            failed, existed = await self._write(documents, positions, layout, budget)
+            failed, existed = await self._write(documents, positions, layout, budget, places)
             failures.update(failed)
             existing |= existed
-        if stored := without_vector - failures.keys():
+        stored = {at: index for at, index in places.items() if at not in failures}
+        failures.update(await self._check(documents, stored, layout))
+        if existing - failures.keys() and self._refresh == "wait_for":
+            # A conflict waits for no refresh.
+            await self._index.refresh()
+        if stored_without := without_vector - failures.keys():
             LOGGER.warning(
                 "Index %r does not take the vectors of %d messages: they are stored without. "
                 "Use the embedding model that the other vectors of the index are from.",
                 self._index.name,
-                len(stored),
+                len(stored_without),
             )
         if failures:
             raise self._error(documents, dict(sorted(failures.items())))
@@ -112,42 +135,50 @@ class AsyncWriter:
         positions: Sequence[int],
         layout: IndexLayout,
         budget: RetryBudget,
+        places: dict[int, str],
     ) -> tuple[dict[int, Failure], set[int]]:
         """Queue documents, and lead flushes or wait until it is known what became of each.
+
+        Notes in `places` to which index each went.
 
         Returns:
             Why some are not stored, by their positions, and the positions of those that were
             stored before.
         """
         lines = [self._lines(documents[position], layout) for position in positions]
+        self._index.state.check_event_loop(async_event_loop())
         signal = AsyncSignal()
         write = PendingWrite(lines, signal, budget)
+        this, queue = async_caller(), self._queue
         try:
-            self._queue.join(write)
+            queue = queue.entered_by(this)
+            queue.join(write)
             while not write.settled:
                 if write.leads:
-                    await self._flush(write)
+                    await self._flush(write, queue)
                 else:
                     await signal.wait()
         finally:
-            self._queue.leave(write)
+            queue.leave(write)
+            queue.left_by(this)
+        places.update((positions[at], index) for at, index in write.indices.items())
         failures = {positions[at]: failure for at, failure in sorted(write.failures.items())}
         return failures, {positions[at] for at in write.existing}
 
-    async def _flush(self, leader: PendingWrite) -> None:
-        # Even without a pause, this lets callers run that were just woken and have more to write.
-        await asleep(self._queue.pause())
-        batch = self._queue.take()
+    async def _flush(self, leader: PendingWrite, queue: FlushQueue) -> None:
+        # Even a pause of nothing lets those run who were just woken and have more to write.
+        await asleep(queue.pause())
+        batch = queue.take()
         if not batch:
             # Another leader has taken these documents along.
-            self._queue.step_down(leader)
+            queue.step_down(leader)
             return
         try:
             failures = await self._send(batch)
-            self._queue.settle(batch, failures, reached=self._index.state.reached)
+            queue.settle(batch, failures, reached=self._index.state.reached)
         except BaseException:
-            # The documents of others are sent by the next leader, with the same ids.
-            self._queue.requeue(batch)
+            # The others' documents must go on: with the next leader, under the same ids.
+            queue.requeue(batch)
             raise
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:
@@ -170,10 +201,78 @@ class AsyncWriter:
             return [failure] * len(batch)
         state.answered()
         login.answered()
+        self._note_layout(answer.body)
+        for (write, position), index in zip(batch, indices_in(answer.body), strict=True):
+            write.indices[position] = index
         for place in existing_in(answer.body):
             write, position = batch[place]
             write.existing.add(position)
-        return failures_in(answer.body, len(batch))
+        return failures_in(answer.body)
+
+    def _note_layout(self, answer: Mapping[str, Any]) -> None:
+        key = self._index.key
+        layout = known_layout(key)
+        if layout is None:
+            return
+        if shows_another_index(answer, layout, written_before=note_written(key, layout)):
+            # All whose documents are under way look again before they return.
+            forget_layout(key, layout)
+
+    async def _check(
+        self, documents: Sequence[Document], stored: Mapping[int, str], stale: IndexLayout
+    ) -> dict[int, Failure]:
+        """Look at the index again if documents were stored in one that is not the same.
+
+        Args:
+            documents: The documents.
+            stored: The indices of those that are stored, by their positions.
+            stale: What was known of the index when they were sent.
+
+        Returns:
+            Why some cannot be found there, by their positions.
+        """
+        if known_layout(self._index.key) is stale:
+            return {}
+        layout = await prepare(self._index)
+        failures = {
+            position: failure_elsewhere(index)
+            for position, index in stored.items()
+            if index not in layout.indices
+        }
+        if layout.added:
+            # A mapping that takes any field may not have indexed them.
+            found = [position for position in stored if position not in failures]
+            failures.update(await self._index_again(documents, stored, found, layout))
+        return failures
+
+    async def _index_again(
+        self,
+        documents: Sequence[Document],
+        stored: Mapping[int, str],
+        positions: Sequence[int],
+        layout: IndexLayout,
+    ) -> dict[int, Failure]:
+        at = {documents[position].id: position for position in positions}
+        updates = [
+            Update(
+                stored[position],
+                documents[position].id,
+                self._index.routing_of(documents[position].session_id),
+                documents[position].source(layout),
+                detect_noop=False,
+            )
+            for position in positions
+        ]
+        failures: dict[int, Failure] = {}
+        async with aclosing(self._index.update(updates, self._refresh)) as parts:
+            async for outcomes in parts:
+                for update, outcome in outcomes:
+                    failure = failure_of_item(outcome)
+                    # What was removed meanwhile is not missed.
+                    if failure is not None and outcome["status"] != STATUS_NOT_FOUND:
+                        reason = f"stored, but not indexed: {failure.reason}"
+                        failures[at[update.id]] = Failure(reason)
+        return failures
 
     def _policy(self) -> Refresh:
         # As Elasticsearch does beyond `index.max_refresh_listeners`: one more flush does not wait
@@ -183,6 +282,7 @@ class AsyncWriter:
         return self._refresh
 
     def _lines(self, document: Document, layout: IndexLayout) -> bytes:
+        layout.check_session_id(self._index.name, document.session_id)
         return lines_of(document, layout, routing=self._index.routing_of(document.session_id))
 
     def _error(self, documents: Sequence[Document], failures: dict[int, Failure]) -> Exception:

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
 
-from elasticsearch_chat_history._async.index.deleting import delete_matching, remove
+from elasticsearch_chat_history._async.index.deleting import (
+    check_right_to_delete,
+    delete_matching,
+    old_ones_left,
+    remove,
+)
 from elasticsearch_chat_history._async.index.paging import AsyncPages
 from elasticsearch_chat_history._async.session.reading import AsyncSessionReader
 from elasticsearch_chat_history._documents.clock import CLOCK
@@ -66,6 +71,8 @@ async def delete(session: AsyncSession, ids: Iterable[str]) -> list[StoredMessag
 
 async def replace(session: AsyncSession, messages: Sequence[BaseMessage]) -> None:
     """Store messages, at least one, and then remove all that come before them."""
+    # Else each attempt would add its messages to those that cannot be removed.
+    await check_right_to_delete(session.index, [session.index.name])
     # The clock must have seen all messages, as the new ones must come after them.
     await session.index.refresh()
     await AsyncSessionReader(session, expired=True).last(1)
@@ -81,9 +88,10 @@ async def replace(session: AsyncSession, messages: Sequence[BaseMessage]) -> Non
     except MessagesNotStoredError:
         await delete_again(session, [document.id for document in documents])
         raise
-    await delete_matching(
-        session.index, older_query(session.id, documents), routing=session.routing
-    )
+    with old_ones_left(session.id, session.index.name):
+        await delete_matching(
+            session.index, older_query(session.id, documents), routing=session.routing
+        )
 
 
 async def clear(session: AsyncSession) -> None:

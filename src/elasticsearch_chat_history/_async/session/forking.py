@@ -5,7 +5,11 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from elasticsearch_chat_history._async.index.deleting import remove
+from elasticsearch_chat_history._async.index.deleting import (
+    check_right_to_delete,
+    old_ones_left,
+    remove,
+)
 from elasticsearch_chat_history._async.index.paging import AsyncPages
 from elasticsearch_chat_history._async.index.writing import AsyncWriter
 from elasticsearch_chat_history._async.session.editing import contains, delete_again
@@ -47,13 +51,15 @@ async def fork(
             if not overwrite:
                 raise SessionExistsError(new.index.name, new.id)
             old += hits
+    await check_right_to_delete(session.index, [hit["_index"] for hit in old])
     copies = AsyncCopies(new)
     try:
         await _copy(session, copies, until)
     except Exception:
         await delete_again(new, copies.ids)
         raise
-    await remove(session.index, old, session.options.refresh)
+    with old_ones_left(new.id, new.index.name):
+        await remove(session.index, old, session.options.refresh)
 
 
 class AsyncCopies:
