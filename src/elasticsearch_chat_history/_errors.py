@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ChatHistoryError(Exception):
-    """The base of all errors that this package raises on its own.
+    """The base class of all errors that this package defines.
 
     Example:
         ```python
@@ -125,7 +125,7 @@ class IndexMappingError(ChatHistoryError):
         )
         super().__init__(
             f"Index {index!r} cannot hold chat history: {fields}. The type of a field cannot be "
-            "changed in place: let create_if_missing() make an index under a new name, copy the "
+            "changed in place: let create_if_missing() create an index with a new name, copy the "
             "documents there with the _reindex API, and use the new name."
         )
 

@@ -54,7 +54,7 @@ def describe_answer(details: Mapping[str, Any], status: int) -> str:
 
 @contextmanager
 def logged(failure: str) -> Iterator[None]:
-    """Write one log line, beginning with `failure`, for an error of Elasticsearch's client."""
+    """Write one log line, beginning with `failure`, for an error of the Elasticsearch client."""
     try:
         yield
     except ApiError as error:

@@ -1,4 +1,4 @@
-"""The fields of the index: those of one that we make, and what an existing one must have."""
+"""The fields of the index: those of a new one, and what an existing one must have."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ class IndexDefinition:
 
 @dataclass(frozen=True)
 class IndexLayout:
-    """What an index lets us store.
+    """Which fields an index has for us.
 
     Attributes:
         complete: Whether it has all fields, or only upstream's three.
-        vectors: Whether it has one for the vector of a message as well.
+        vectors: Whether it has the field for vectors too.
     """
 
     complete: bool
@@ -102,13 +102,13 @@ class IndexLayout:
 
 @dataclass(frozen=True)
 class MappingReport:
-    """What a look at an existing index found."""
+    """The result of checking an existing index."""
 
     missing: tuple[str, ...]
     unusable: tuple[str, ...]
 
     def layout(self, *, wanted: Iterable[str], completed: bool) -> IndexLayout:
-        """Return what the index lets us store of the `wanted` fields.
+        """Return which of the `wanted` fields the index has for us.
 
         Args:
             wanted: The fields that we would like to store.
@@ -132,7 +132,7 @@ def report_on(
     https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-field-caps
 
     Raises:
-        IndexMappingError: A field that tells sessions apart or orders them has another type.
+        IndexMappingError: A field that identifies sessions or sorts messages has another type.
     """
     missing, conflicts = [], {}
     for name, needed in wanted.items():
@@ -151,7 +151,7 @@ def report_on(
 def write_guard(layout: IndexLayout) -> dict[str, str]:
     """Return the part of a bulk action that makes an unprepared index refuse the document.
 
-    If the index has vanished, a document would make Elasticsearch create it and guess the type of
+    If the index was deleted, a document would make Elasticsearch create it and guess the type of
     each field: `session_id` would become a `text` field. Naming a dynamic template that does not
     exist has no effect if the field is mapped, and is an error if it is not:
     https://www.elastic.co/docs/manage-data/data-store/mapping/dynamic-templates

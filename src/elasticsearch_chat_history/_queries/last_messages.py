@@ -1,4 +1,4 @@
-"""Finding the last messages of a session without visiting all that came before.
+"""Finding the last messages of a session without visiting all earlier ones.
 
 A search for the newest few visits every message of the session, because a segment keeps them
 oldest first: each message sorts before the previous ones. So a search stops after a number of

@@ -1,4 +1,4 @@
-"""The bulk request: its lines, its limits, and what its answer says of each document."""
+"""The bulk request: its lines, its limits, and what the response says of each document."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RETRIES_ON_CONFLICT = 3
 
 
 def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = None) -> bytes:
-    """Return the two lines of a bulk request that create `document`, and nothing if it exists."""
+    """Return the two lines of a bulk request that create `document` unless it exists."""
     action: dict[str, Any] = {
         "_id": document.id,
         "dynamic_templates": write_guard(layout),
@@ -78,7 +78,7 @@ def failures_in(answer: Mapping[str, Any], count: int) -> list[Failure | None]:
 
 
 def existing_in(answer: Mapping[str, Any]) -> list[int]:
-    """Return the places in a bulk request of the documents that an earlier one had stored."""
+    """Return the positions in a bulk request of documents that were stored before."""
     if not answer["errors"]:
         return []
     return [

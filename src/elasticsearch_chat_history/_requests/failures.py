@@ -29,12 +29,12 @@ STATUS_CONFLICT = 409
 STATUS_TOO_LARGE = 413
 STATUS_TOO_MANY = 429
 RETRIABLE_STATUSES = frozenset({STATUS_TOO_MANY, 502, 503, 504})
-# How Elasticsearch refuses a document for want of an index or of one of its fields.
+# How Elasticsearch refuses a document if the index or one of its fields is missing.
 UNPREPARED = frozenset({"index_not_found_exception", "strict_dynamic_mapping_exception"})
 LACKS_SESSIONS = re.compile(r"no mapping found for [`\[]session_id[`\]]", re.IGNORECASE)
 # What to do about errors that our own options cause.
 HINTS = {
-    "routing_missing_exception": ": sessions of this index are routed, give routing=True",
+    "routing_missing_exception": ": this index requires routing, use routing=True",
 }
 
 
@@ -43,13 +43,13 @@ class Failure:
     """Why a document is not stored.
 
     Attributes:
-        reason: The kind of the failure, without anything of the document.
+        reason: The kind of the failure, without any content of the document.
         retriable: Whether the same request may succeed later.
-        overload: Whether the server had no room for it.
-        unprepared: Whether the index has vanished, or lacks fields.
+        overload: Whether the server had no room for it (413, 429).
+        unprepared: Whether the index was deleted, or lacks fields.
         refused: Whether Elasticsearch refuses the document itself.
         shut_out: Whether the server refused the credentials.
-        cause: The client's error, where the request failed as a whole.
+        cause: The client's error, if the request failed as a whole.
     """
 
     reason: str
@@ -128,7 +128,7 @@ def missing_index_ignored() -> Iterator[None]:
 
 
 def is_refused_answer(error: Exception) -> bool:
-    """Tell whether a node had no memory for an answer, so that a smaller one may do.
+    """Tell whether a node had no memory for a response; a smaller one may succeed.
 
     If it runs out of memory while it merges aggregations of several shards, it cancels the search
     and may answer with status 400 only: https://github.com/elastic/elasticsearch/issues/100843
@@ -138,20 +138,20 @@ def is_refused_answer(error: Exception) -> bool:
 
 
 def is_lost_snapshot(error: Exception) -> bool:
-    """Tell whether a point in time has expired, or went with its node."""
+    """Tell whether a point in time has expired, or was lost with its node."""
     return isinstance(error, ApiError) and "search_context_missing_exception" in _kinds(error)
 
 
 def lacks_sessions(error: Exception) -> bool:
-    """Tell whether an index has no field for sessions, as nothing was ever stored in it.
+    """Tell whether an index has no `session_id` field, as no document was ever stored in it.
 
-    A search that sorts or collapses by it is then refused.
+    A search that sorts or collapses by the field is then refused.
     """
     return isinstance(error, ApiError) and LACKS_SESSIONS.search(str(error)) is not None
 
 
 def index_is_unprepared(error: Mapping[str, Any]) -> bool:
-    """Tell whether a document was refused because its index vanished or lost its fields."""
+    """Tell whether a document was refused because its index is missing or lacks fields."""
     return error.get("type") in UNPREPARED or GUARD in error.get("reason", "")
 
 

@@ -36,7 +36,7 @@ class PageSize:
         self.to_blame = False
 
     def blame(self, error: Exception) -> bool:
-        """Note a failure of the current page, and tell whether its size may be the cause."""
+        """Note a failure of the current page; tell whether its size may be the cause."""
         self.to_blame = False
         if self.messages > 1 and is_refused_answer(error):
             # No page of this size again.
@@ -51,7 +51,7 @@ class PageSize:
         return self.to_blame
 
     def shrink(self) -> None:
-        """Make the next page smaller, as this one was too much."""
+        """Make the next page smaller, because this one was too large."""
         self.messages = max(1, min(self._wanted, self.messages // STEP))
         self._lost = 0
         self.to_blame = False

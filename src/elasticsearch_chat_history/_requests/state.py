@@ -62,7 +62,7 @@ class TransportState:
             self.let_in = self.let_in or not (error and is_shut_out(error))
 
     def queue(self, key: Hashable, *, max_leaders: int) -> FlushQueue:
-        """Return the queue for `key`; it lives as long as somebody holds it."""
+        """Return the queue for `key`; it exists as long as a writer uses it."""
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues.setdefault(key, FlushQueue(max_leaders))
@@ -88,18 +88,18 @@ def cluster_of(client: Any) -> Hashable:
 
 
 def known_layout(index: Hashable) -> IndexLayout | None:
-    """Return what this process knows of an index of a cluster, if it has looked at it."""
+    """Return the layout of an index of a cluster, if this process has checked it."""
     return _LAYOUTS.get(index)
 
 
 def remember_layout(index: Hashable, layout: IndexLayout) -> None:
-    """Remember what an index lets us store."""
+    """Remember the layout of an index."""
     with _LAYOUTS_LOCK:
         _LAYOUTS[index] = layout
 
 
 def forget_layout(index: Hashable, stale: IndexLayout) -> bool:
-    """Forget `stale`, unless somebody has looked at the index again since."""
+    """Forget `stale`, unless the index was checked again since."""
     with _LAYOUTS_LOCK:
         if _LAYOUTS.get(index) is not stale:
             return False

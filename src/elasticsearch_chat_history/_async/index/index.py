@@ -71,7 +71,7 @@ class AsyncChatIndex:
         return AsyncChatIndex(self.client, self.name, self.definition, max_retries=max_retries)
 
     def routing_of(self, session_id: str) -> str | None:
-        """Return the routing value of a session; None where sessions are not kept together."""
+        """Return the routing value of a session; None in an index without routing."""
         return routing_of(session_id) if self.definition.routing else None
 
     def observe(self, session_id: str, hits: Sequence[Hit]) -> None:
@@ -152,8 +152,8 @@ class AsyncChatIndex:
             with missing_index_ignored():
                 await self.send(lambda client: client.indices.refresh(index=self.name))
         except AuthorizationException:
-            # Without the maintenance privilege it becomes visible with the next refresh.
-            LOGGER.debug("Index %r may not be refreshed.", self.name)
+            # Without the maintenance privilege, all becomes visible with the next refresh.
+            LOGGER.debug("There is no privilege to refresh index %r.", self.name)
             return False
         return True
 

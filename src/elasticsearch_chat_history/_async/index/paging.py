@@ -70,10 +70,10 @@ class AsyncPages:
         self._index.state.message_bytes[self._index.name] = page_size.message_bytes
 
     async def each(self, selection: Selection, size: PageSize) -> AsyncGenerator[list[Hit], None]:
-        """Yield what `selection` finds in pages from one consistent snapshot.
+        """Yield what `selection` finds in pages from one point in time.
 
-        The pages get smaller where Elasticsearch cannot answer one of the wanted size. A missing
-        index has none.
+        The pages get smaller if Elasticsearch cannot answer one of the wanted size. A missing
+        index has no pages.
         """
         try:
             pit_id = await self._index.open_snapshot(selection.routing)

@@ -1,6 +1,6 @@
 """Preparing an index: it is created if it is missing, or checked and completed.
 
-The result is kept for the process, so that an index is looked at once, not for each history.
+The result is kept for the process, so that an index is checked once, not for each history.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ async def prepare(index: AsyncChatIndex) -> IndexLayout:
 
 
 async def prepare_again(index: AsyncChatIndex, stale: IndexLayout) -> IndexLayout:
-    """Prepare an index again that was removed, or created anew by somebody else."""
+    """Prepare an index again that somebody else has deleted or created again."""
     if forget_layout(index.key, stale):
-        LOGGER.warning("Index %r has changed or vanished; it is prepared again.", index.name)
+        LOGGER.warning("Index %r was changed or deleted; it is prepared again.", index.name)
     return await prepare(index)
 
 
 async def prepare_all_fields(index: AsyncChatIndex) -> IndexLayout:
-    """Prepare the index, and look again at one that lacked fields the last time."""
+    """Prepare the index, and check it again if it lacked fields the last time."""
     layout = await prepare(index)
     if not layout.complete:
         forget_layout(index.key, layout)

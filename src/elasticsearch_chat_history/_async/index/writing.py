@@ -44,7 +44,7 @@ class AsyncWriter:
     Args:
         index: The index.
         refresh: When a write returns.
-        embeddings: The model that gives the vectors of documents, if they should have any.
+        embeddings: The embedding model, if documents should have vectors.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class AsyncWriter:
         )
 
     async def store(self, documents: Sequence[Document]) -> set[int]:
-        """Return when all documents are stored; gives the positions of those that were before.
+        """Store all documents; return the positions of those that were stored before.
 
         Raises:
             MessagesNotStoredError: Some are not stored, or it is not known whether they are.
@@ -68,7 +68,7 @@ class AsyncWriter:
         """
         layout = await prepare(self._index)
         if self._embeddings is not None and layout.vectors:
-            # The flush that others wait for has not begun.
+            # Before the documents are queued: no flush of others waits for the model.
             documents = await with_vectors(documents, self._embeddings)
         # It starts here, so that a slow model does not use it up.
         budget = RetryBudget(self._index.max_retries)
@@ -96,8 +96,8 @@ class AsyncWriter:
             existing |= existed
         if stored := without_vector - failures.keys():
             LOGGER.warning(
-                "Index %r does not take the vectors of %d messages: they are stored without. "
-                "Use the embedding model that the other vectors of the index are from.",
+                "Index %r refuses the vectors of %d messages: they are stored without vectors. "
+                "Use the embedding model of the other vectors in the index.",
                 self._index.name,
                 len(stored),
             )
@@ -112,7 +112,7 @@ class AsyncWriter:
         layout: IndexLayout,
         budget: RetryBudget,
     ) -> tuple[dict[int, Failure], set[int]]:
-        """Queue documents, and lead flushes or wait until it is known what became of each.
+        """Queue documents, and lead flushes or wait until the outcome of each is known.
 
         Returns:
             Why some are not stored, by their positions, and the positions of those that were
@@ -138,7 +138,7 @@ class AsyncWriter:
         await asleep(self._queue.pause())
         batch = self._queue.take()
         if not batch:
-            # Another leader has taken these documents along.
+            # Another leader sends these documents.
             self._queue.step_down(leader)
             return
         try:

@@ -47,14 +47,14 @@ MAX_TERMS = 1_000
 
 
 class AsyncBackfill:
-    """Adds missing fields to documents, without changing their order at any moment.
+    """Adds missing fields to documents, without changing their order at any time.
 
     On several shards, upstream's documents of one session and millisecond have no order of their
     own; they keep the one in which they were read.
 
     Args:
         index: The index.
-        embeddings: The model that gives the vectors, if messages should have any.
+        embeddings: The embedding model, if messages should have vectors.
     """
 
     def __init__(self, index: AsyncChatIndex, embeddings: Embeddings | None) -> None:
@@ -68,7 +68,7 @@ class AsyncBackfill:
         self._refused_vectors = 0
 
     async def run(self, size: int) -> int:
-        """Complete what is incomplete now, and return how many documents that were."""
+        """Complete the documents that are incomplete now, and return how many these were."""
         layout = await prepare_all_fields(self._index)
         if not layout.complete:
             raise ChatHistoryError(

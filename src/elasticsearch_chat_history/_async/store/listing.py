@@ -103,7 +103,7 @@ class AsyncSessionListing:
         return summaries
 
     async def _recent_page(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
-        """Return the first `limit` sessions behind `after`, those written to last first."""
+        """Return the first `limit` sessions after `after`, the most recent first."""
         # A point in time is lost with its node; another one can be read from the start.
         return await self._index.send(
             lambda _: self._recent(limit, after), worth_retrying=is_lost_snapshot
@@ -130,10 +130,10 @@ class AsyncSessionListing:
     async def _window(
         self, limit: int, after: SessionSummary | None, pit: dict[str, str]
     ) -> list[Position]:
-        """Return where the first `limit` sessions behind `after` are.
+        """Return the positions of the first `limit` sessions after `after`.
 
-        A search that collapses cannot continue behind a hit, so that this one begins at the most
-        recent session for each page:
+        A search with `collapse` cannot continue after a hit of this sort, so each page is searched
+        from the most recent session on:
         https://www.elastic.co/docs/reference/elasticsearch/rest-apis/collapse-search-results
         """
         found: list[Position] = []
@@ -168,13 +168,13 @@ class AsyncSessionListing:
     async def _count_keys(
         self, most: int, after: str | None = None, pit: dict[str, str] | None = None
     ) -> tuple[int, str | None]:
-        """Return how many sessions there are behind `after`, up to `most`, and the last one."""
+        """Return how many sessions come after `after`, up to `most`, and the last one of them."""
         found = await self._search(
             pit=pit,
             size=0,
             track_total_hits=False,
             aggregations=keys_by_id(most, after),
-            # Only that each session is there.
+            # The sessions are only counted.
             filter_path=[
                 "pit_id",
                 "aggregations.sessions.after_key",
@@ -203,7 +203,7 @@ class AsyncSessionListing:
         size: PageSize,
         pit: dict[str, str] | None = None,
     ) -> list[SessionSummary] | None:
-        """Return the sessions of one aggregation, or None where `size` was too much and shrank."""
+        """Return the sessions of one aggregation; None if `size` was too large and was reduced."""
         selection = Selection(messages_only(filters), order=[])
         where = {} if pit is None else {"pit": pit}
         try:
