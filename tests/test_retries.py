@@ -7,8 +7,8 @@ from elasticsearch import ConnectionTimeout, SSLError
 from elasticsearch_chat_history._requests.failures import is_retriable
 from elasticsearch_chat_history._requests.retries import (
     FIRST_CONTACT_SECONDS,
-    LET_IN_SECONDS,
     LONGEST_DELAY,
+    UNAUTHORIZED_SECONDS,
     RetryBudget,
     delay_before,
     jittered,
@@ -54,11 +54,11 @@ def test_a_budget_ends_after_its_retries() -> None:
 
 
 def test_credentials_that_were_accepted_before_are_tried_for_a_while() -> None:
-    times = iter([0.0, 1.0, 1.0, 5.0, 5.0, 1.0 + LET_IN_SECONDS])
+    times = iter([0.0, 1.0, 1.0, 5.0, 5.0, 1.0 + UNAUTHORIZED_SECONDS])
     budget = RetryBudget(10, now=lambda: next(times))
-    assert budget.delay(reached=True, shut_out=True) is not None
-    assert budget.delay(reached=True, shut_out=True) is not None
-    assert budget.delay(reached=True, shut_out=True) is None
+    assert budget.delay(reached=True, unauthorized=True) is not None
+    assert budget.delay(reached=True, unauthorized=True) is not None
+    assert budget.delay(reached=True, unauthorized=True) is None
 
 
 def test_no_retries_means_none() -> None:

@@ -517,8 +517,8 @@ class AsyncElasticsearchChatStore:
         matching = metadata_filters(metadata, deleting=True)
         if ids is None and not matching:
             raise ValueError(
-                "adelete_sessions needs to know what to delete: give session_ids, or metadata that "
-                "is not empty"
+                "adelete_sessions needs to know what to delete: give session_ids, or metadata "
+                "that is not empty"
             )
         if ids is None:
             return await self._delete([matching])

@@ -29,7 +29,7 @@ MAX_WORDS = 200
 MAX_FUZZY_WORDS = 50
 MAX_CHARACTERS = 4_000
 # To how many similar words a fuzzy word expands: the default of `max_expansions`.
-MAX_ALIKE = 50
+MAX_EXPANSIONS = 50
 # Each shard looks at more neighbours than are returned, so that few near ones are missed.
 CANDIDATES_FOR_EACH = 2
 MIN_CANDIDATES = 100
@@ -55,11 +55,11 @@ class SearchText:
     phrases: tuple[str, ...]
 
     @property
-    def max_alike(self) -> int:
+    def max_expansions(self) -> int:
         """To how many words a fuzzy one may expand, so that all together are not too many."""
         fuzzy = _count(self.words)
         exact = sum(_count(phrase) for phrase in self.phrases)
-        return min(MAX_ALIKE, max(1, (MAX_WORDS - exact) // max(1, fuzzy)))
+        return min(MAX_EXPANSIONS, max(1, (MAX_WORDS - exact) // max(1, fuzzy)))
 
 
 def search_text(query: str, *, fuzzy: bool = False) -> SearchText | None:
@@ -152,7 +152,7 @@ _HAS_TYPE = {"exists": {"field": "type"}}
 
 
 def _words(field: str, text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
-    alike = {"fuzziness": "AUTO", "max_expansions": text.max_alike} if fuzzy else {}
+    alike = {"fuzziness": "AUTO", "max_expansions": text.max_expansions} if fuzzy else {}
     return _match(field, text.words, operator=operator, **alike)
 
 

@@ -48,7 +48,7 @@ class Failure:
         overload: Whether the server had no room for it (413, 429).
         unprepared: Whether the index was deleted, or lacks fields.
         refused: Whether Elasticsearch refuses the document itself.
-        shut_out: Whether the server refused the credentials.
+        unauthorized: Whether the server refused the credentials.
         cause: The client's error, if the request failed as a whole.
     """
 
@@ -57,27 +57,27 @@ class Failure:
     overload: bool = False
     unprepared: bool = False
     refused: bool = False
-    shut_out: bool = False
+    unauthorized: bool = False
     cause: Exception | None = None
 
 
-def failure_of_request(error: Exception, count: int, *, let_in: bool = False) -> Failure:
+def failure_of_request(error: Exception, count: int, *, authenticated: bool = False) -> Failure:
     """Return what an error of the whole request means for each of its `count` documents.
 
     Args:
         error: What the client raised.
         count: How many documents the request held.
-        let_in: Whether the server has accepted these credentials before.
+        authenticated: Whether the server has accepted these credentials before.
     """
     status = getattr(error, "status_code", None)
-    shut_out = let_in and is_shut_out(error)
+    unauthorized = authenticated and is_unauthorized(error)
     # A request that is too large says nothing about each of its documents.
     divisible = status == STATUS_TOO_LARGE and count > 1
     return Failure(
         describe(error),
-        retriable=is_retriable(error) or divisible or shut_out,
+        retriable=is_retriable(error) or divisible or unauthorized,
         overload=status in (STATUS_TOO_LARGE, STATUS_TOO_MANY),
-        shut_out=shut_out,
+        unauthorized=unauthorized,
         cause=error,
     )
 
@@ -107,7 +107,7 @@ def is_retriable(error: Exception) -> bool:
     return isinstance(error, (ConnectionError, ConnectionTimeout))
 
 
-def is_shut_out(error: Exception) -> bool:
+def is_unauthorized(error: Exception) -> bool:
     """Tell whether the server refused the credentials."""
     return isinstance(error, ApiError) and error.status_code == STATUS_UNAUTHORIZED
 
@@ -137,7 +137,7 @@ def is_refused_answer(error: Exception) -> bool:
     return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))
 
 
-def is_lost_snapshot(error: Exception) -> bool:
+def is_lost_point_in_time(error: Exception) -> bool:
     """Tell whether a point in time has expired, or was lost with its node."""
     return isinstance(error, ApiError) and "search_context_missing_exception" in _kinds(error)
 

@@ -187,12 +187,13 @@ class FlushQueue:
         self, write: PendingWrite, failed: dict[int, Failure], *, reached: bool, shared: bool
     ) -> bool:
         retriable = [position for position, failure in failed.items() if failure.retriable]
-        shut_out = any(failure.shut_out for failure in failed.values())
+        unauthorized = any(failure.unauthorized for failure in failed.values())
         # A request of several callers may be too large because of one of them. The next requests
         # are smaller, down to one document, so this ends.
         not_counted = shared and all(failed[position].overload for position in retriable)
         again = bool(retriable) and (
-            not_counted or write.budget.delay(reached=reached, shut_out=shut_out) is not None
+            not_counted
+            or write.budget.delay(reached=reached, unauthorized=unauthorized) is not None
         )
         if again:
             self._put_back(write, retriable)

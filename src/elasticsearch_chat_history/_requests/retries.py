@@ -21,7 +21,7 @@ RETRY_SECONDS = 30.0
 # If a server has never answered, its address is more likely wrong than that it restarts.
 FIRST_CONTACT_SECONDS = 3.0
 # A starting node refuses all credentials until it has read users and API keys from its index.
-LET_IN_SECONDS = 10.0
+UNAUTHORIZED_SECONDS = 10.0
 
 
 def delay_before(attempt: int) -> float:
@@ -52,21 +52,21 @@ class RetryBudget:
         self._max_retries = max_retries
         self._attempts = 0
         self._begin = now()
-        self._shut_out_at: float | None = None
+        self._unauthorized_since: float | None = None
         self._seconds = max(RETRY_SECONDS, longest_wait(max_retries))
 
-    def delay(self, *, reached: bool, shut_out: bool = False) -> float | None:
+    def delay(self, *, reached: bool, unauthorized: bool = False) -> float | None:
         """Count a failed attempt; return the seconds to wait for the next, or None to give up.
 
         Args:
             reached: Whether the server has ever answered this client.
-            shut_out: Whether the server no longer accepts the credentials.
+            unauthorized: Whether the server no longer accepts the credentials.
         """
         self._attempts += 1
-        if shut_out:
+        if unauthorized:
             now = self._now()
-            self._shut_out_at = self._shut_out_at or now
-            if now - self._shut_out_at >= LET_IN_SECONDS:
+            self._unauthorized_since = self._unauthorized_since or now
+            if now - self._unauthorized_since >= UNAUTHORIZED_SECONDS:
                 return None
         allowed = self._seconds if reached else min(self._seconds, FIRST_CONTACT_SECONDS)
         if self._attempts > self._max_retries or self._now() - self._begin >= allowed:

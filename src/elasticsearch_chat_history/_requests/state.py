@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from elasticsearch import ApiError
 
-from elasticsearch_chat_history._requests.failures import is_shut_out
+from elasticsearch_chat_history._requests.failures import is_unauthorized
 from elasticsearch_chat_history._requests.flush_queue import FlushQueue
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TransportState:
         # Whether the server has ever answered; if so, it is worth waiting for.
         self.reached = False
         # Whether it has ever accepted the credentials; if so, it may do so again.
-        self.let_in = False
+        self.authenticated = False
         # One lock for each index, so that one caller prepares it and the others wait.
         self.index_locks: dict[str, Any] = {}
         # How large the messages of each index were in the last reads, in bytes.
@@ -59,7 +59,7 @@ class TransportState:
         """Note an answer of the server, or an `error` of the client, which may be one."""
         if error is None or isinstance(error, ApiError):
             self.reached = True
-            self.let_in = self.let_in or not (error and is_shut_out(error))
+            self.authenticated = self.authenticated or not (error and is_unauthorized(error))
 
     def queue(self, key: Hashable, *, max_leaders: int) -> FlushQueue:
         """Return the queue for `key`; it exists as long as a writer uses it."""

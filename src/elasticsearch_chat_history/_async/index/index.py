@@ -14,7 +14,7 @@ from elasticsearch_chat_history._reporting import LOGGER, describe
 from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH, Update, in_requests
 from elasticsearch_chat_history._requests.failures import (
     is_retriable,
-    is_shut_out,
+    is_unauthorized,
     missing_index_ignored,
 )
 from elasticsearch_chat_history._requests.retries import RetryBudget
@@ -98,10 +98,12 @@ class AsyncChatIndex:
                 answer = await request(self.client)
             except (ApiError, TransportError) as error:
                 self.state.answered(error)
-                shut_out = self.state.let_in and is_shut_out(error)
-                retried = shut_out or worth_retrying(error)
+                unauthorized = self.state.authenticated and is_unauthorized(error)
+                retried = unauthorized or worth_retrying(error)
                 reached = self.state.reached
-                delay = budget.delay(reached=reached, shut_out=shut_out) if retried else None
+                delay = (
+                    budget.delay(reached=reached, unauthorized=unauthorized) if retried else None
+                )
                 if delay is None:
                     raise
                 await asleep(delay)
@@ -157,7 +159,7 @@ class AsyncChatIndex:
             return False
         return True
 
-    async def open_snapshot(self, routing: str | None = None) -> str:
+    async def open_point_in_time(self, routing: str | None = None) -> str:
         """Return the id of a new point in time."""
         opened = await self.send(
             lambda client: client.open_point_in_time(
@@ -166,7 +168,7 @@ class AsyncChatIndex:
         )
         return str(opened["id"])
 
-    async def close_snapshot(self, pit_id: str) -> None:
+    async def close_point_in_time(self, pit_id: str) -> None:
         """Close a point in time. It is not retried, as a point in time also expires by itself."""
         try:
             await self.client.close_point_in_time(id=pit_id)

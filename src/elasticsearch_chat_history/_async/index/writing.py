@@ -161,7 +161,9 @@ class AsyncWriter:
             )
         except (ApiError, TransportError) as error:
             state.answered(error)
-            return [failure_of_request(error, len(batch), let_in=state.let_in)] * len(batch)
+            return [
+                failure_of_request(error, len(batch), authenticated=state.authenticated)
+            ] * len(batch)
         state.answered()
         for place in existing_in(answer.body):
             write, position = batch[place]
@@ -181,7 +183,7 @@ class AsyncWriter:
     def _error(self, documents: Sequence[Document], failures: dict[int, Failure]) -> Exception:
         first = next(iter(failures.values()))
         refused_as_a_whole = len(failures) == len(documents) and (
-            first.shut_out or not first.retriable
+            first.unauthorized or not first.retriable
         )
         if refused_as_a_whole and first.cause is not None:
             return first.cause

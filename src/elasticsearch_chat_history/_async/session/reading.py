@@ -26,7 +26,7 @@ from elasticsearch_chat_history._queries.selection import (
     total_order,
 )
 from elasticsearch_chat_history._reporting import logged
-from elasticsearch_chat_history._requests.failures import is_lost_snapshot, is_missing_index
+from elasticsearch_chat_history._requests.failures import is_lost_point_in_time, is_missing_index
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -145,7 +145,7 @@ class AsyncSessionReader:
     async def _collect_again(self, size: PageSize, limit: int | None) -> list[Hit]:
         # A point in time is lost with its node; another one can be read from the start.
         return await self._index.send(
-            lambda _: self._collect(size, limit), worth_retrying=is_lost_snapshot
+            lambda _: self._collect(size, limit), worth_retrying=is_lost_point_in_time
         )
 
     async def _collect(self, size: PageSize, limit: int | None) -> list[Hit]:

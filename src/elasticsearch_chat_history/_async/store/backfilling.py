@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._documents.sequence import Moment
     from elasticsearch_chat_history._requests.bulk import Update
 
-PASSING_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
+TEMPORARY_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
 # A node refuses a query with too many clauses; its limit is at least 1,024.
 MAX_TERMS = 1_000
 
@@ -156,15 +156,15 @@ class AsyncBackfill:
         budget = RetryBudget(self._index.max_retries)
         first = len(outcomes)
         while outcomes:
-            passing: list[tuple[Update, str]] = []
+            temporary: list[tuple[Update, str]] = []
             refused: list[str] = []
             without_vector: list[Update] = []
             for update, outcome in outcomes:
                 error, status = outcome.get("error"), outcome["status"]
                 if error is None:
                     self._completed += update.readable
-                elif status in PASSING_STATUSES:
-                    passing.append((update, describe_answer(error, status)))
+                elif status in TEMPORARY_STATUSES:
+                    temporary.append((update, describe_answer(error, status)))
                 elif status == STATUS_BAD_REQUEST and VECTOR in update.fields:
                     # The vector is the likely cause; the rest is worth having without it.
                     self._refused_vectors += 1
@@ -172,9 +172,9 @@ class AsyncBackfill:
                 # One that is missing was deleted meanwhile.
                 elif status != STATUS_NOT_FOUND:
                     refused.append(describe_answer(error, status))
-            delay = budget.delay(reached=True) if passing else None
+            delay = budget.delay(reached=True) if temporary else None
             if delay is None:
-                refused += [reason for _, reason in passing]
+                refused += [reason for _, reason in temporary]
             self._refusals.update(refused)
             if len(refused) == first:
                 # Then it is most likely the index that refuses, not each document.
@@ -182,7 +182,7 @@ class AsyncBackfill:
             waiting = [update for update in without_vector if update.fields]
             if delay is not None:
                 await asleep(delay)
-                waiting += [update for update, _ in passing]
+                waiting += [update for update, _ in temporary]
             outcomes = [one async for part in self._index.update(waiting) for one in part]
 
     def _raise_refusals(self) -> None:

@@ -28,7 +28,7 @@ from elasticsearch_chat_history._queries.session_lists import (
     too_far,
 )
 from elasticsearch_chat_history._requests.failures import (
-    is_lost_snapshot,
+    is_lost_point_in_time,
     is_refused_answer,
     is_retriable,
     lacks_sessions,
@@ -106,12 +106,12 @@ class AsyncSessionListing:
         """Return the first `limit` sessions after `after`, the most recent first."""
         # A point in time is lost with its node; another one can be read from the start.
         return await self._index.send(
-            lambda _: self._recent(limit, after), worth_retrying=is_lost_snapshot
+            lambda _: self._recent(limit, after), worth_retrying=is_lost_point_in_time
         )
 
     async def _recent(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
         # One point in time for all requests, so that nothing changes between them.
-        pit = {"id": await self._index.open_snapshot(), "keep_alive": PIT_KEEP_ALIVE}
+        pit = {"id": await self._index.open_point_in_time(), "keep_alive": PIT_KEEP_ALIVE}
         try:
             wanted = [session_id for _, session_id in await self._window(limit, after, pit)]
             size = self._pages.size(SESSIONS_AT_ONCE)
@@ -125,7 +125,7 @@ class AsyncSessionListing:
                     summaries += [by_id[session_id] for session_id in ids]
             return summaries
         finally:
-            await self._index.close_snapshot(pit["id"])
+            await self._index.close_point_in_time(pit["id"])
 
     async def _window(
         self, limit: int, after: SessionSummary | None, pit: dict[str, str]
