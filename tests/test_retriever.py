@@ -178,7 +178,7 @@ async def test_the_asynchronous_retriever_names_what_to_await(
         ({"session_id": ""}, ValueError, "session_id must not be empty"),
         ({"types": "human"}, TypeError, "types must be a list"),
         ({"types": ["user"]}, ValueError, "one is 'user'"),
-        ({"since": datetime(2026, 1, 1)}, ValueError, "add a time zone"),  # noqa: DTZ001  # so it is
+        ({"since": datetime(2026, 1, 1)}, ValueError, "must have a time zone"),  # noqa: DTZ001  # so it is
         ({"until": "2026-01-01"}, TypeError, "until must be a datetime"),
         ({"metadata": {"a": []}}, ValueError, "at least one value"),
         ({"metadata": "a"}, TypeError, "metadata must be a mapping"),

@@ -37,7 +37,7 @@ def checked_text(name: str, value: object) -> str:
 
 
 def checked_session_id(session_id: object) -> str:
-    """Return `session_id` if Elasticsearch can keep it as one exact term."""
+    """Return `session_id` if Elasticsearch can index it as one keyword."""
     text = checked_text("session_id", session_id)
     if not is_encodable(text):
         raise ValueError(

@@ -33,7 +33,7 @@ KINDS_WITH_HARMLESS_REASONS = frozenset(
 
 
 def describe(error: Exception) -> str:
-    """Return the kind of a failure, its status, and its reason where that is harmless."""
+    """Return the kind of a failure, its status, and its reason if that is harmless."""
     if isinstance(error, ApiError):
         details = error.body.get("error") if isinstance(error.body, dict) else None
         if not isinstance(details, dict):

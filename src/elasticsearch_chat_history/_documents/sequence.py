@@ -50,7 +50,7 @@ def seqs_of_call(found: Mapping[int, int]) -> dict[int, int]:
 
 
 def place_of(seq: int | None, time: int) -> int:
-    """Return where a message is in the order: at its `seq`, or at its time if it has none.
+    """Return the place of a message in the order: its `seq`, or its time if it has none.
 
     Args:
         seq: Its `seq`.

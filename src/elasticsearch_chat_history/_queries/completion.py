@@ -1,4 +1,4 @@
-"""Completing the documents of upstream: the text for search, the type, and the place."""
+"""Completing the documents of upstream: the text for search, the type, and the `seq`."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class LastMessages:
         self.most_visited: int | None = MOST_VISITED
 
     def finished(self, hits: Sequence[Hit], *, stopped: bool) -> bool:
-        """Tell whether `hits` are the last messages; else say where to search next.
+        """Tell whether `hits` are the last messages; otherwise set where to search next.
 
         Args:
             hits: What the search found, newest first.

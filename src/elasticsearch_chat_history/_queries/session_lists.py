@@ -79,7 +79,7 @@ def checked_after(after: object) -> SessionSummary | None:
 def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:
     """Return the aggregation that finds the next `count` sessions in the order of their ids.
 
-    It is exact on any number of shards, and continues where it ended:
+    It is exact on any number of shards, and can continue after the last session:
     https://www.elastic.co/docs/reference/aggregations/search-aggregations-bucket-composite-aggregation
     """
     composite: dict[str, Any] = {"size": count, "sources": SOURCES}

@@ -116,8 +116,8 @@ def _warn(name: str, why: str, fields: tuple[str, ...]) -> None:
     else:
         effect = "stored as langchain-elasticsearch stores them, and cannot be searched"
     LOGGER.warning(
-        "Index %r has %s the fields %s: messages are %s. "
-        "Add the fields with the manage privilege.",
+        "Index %r: there is %s the fields %s: messages are %s. "
+        "Missing fields can be added with the manage privilege.",
         name,
         why,
         ", ".join(fields),

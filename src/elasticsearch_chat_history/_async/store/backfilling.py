@@ -83,8 +83,8 @@ class AsyncBackfill:
         await self._index.refresh()
         if self._refused_vectors:
             LOGGER.warning(
-                "Index %r does not take the vectors of %d messages. Use the embedding model that "
-                "the other vectors of the index are from.",
+                "Index %r refuses the vectors of %d messages. Use the embedding model of the "
+                "other vectors in the index.",
                 self._index.name,
                 self._refused_vectors,
             )
