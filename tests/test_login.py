@@ -3,7 +3,7 @@
 import pytest
 from elasticsearch import ConnectionTimeout, Elasticsearch
 
-from elasticsearch_chat_history._requests.login import LET_IN_SECONDS, Login
+from elasticsearch_chat_history._requests.login import UNAUTHORIZED_SECONDS, Login
 from elasticsearch_chat_history._requests.state import login_of
 from tests.support.api_errors import refusal
 
@@ -38,7 +38,7 @@ def login(clock: Clock) -> Login:
 
 def test_what_was_accepted_may_return_for_a_while(login: Login, clock: Clock) -> None:
     assert login.may_return()
-    clock.now += LET_IN_SECONDS - 1
+    clock.now += UNAUTHORIZED_SECONDS - 1
     login.answered(REFUSED)
     assert login.may_return()
     clock.now += 1
@@ -47,14 +47,14 @@ def test_what_was_accepted_may_return_for_a_while(login: Login, clock: Clock) ->
 
 def test_each_further_refusal_is_final(login: Login, clock: Clock) -> None:
     for _ in range(3):
-        clock.now += LET_IN_SECONDS
+        clock.now += UNAUTHORIZED_SECONDS
         login.answered(REFUSED)
         assert not login.may_return()
 
 
 @pytest.mark.parametrize("status", [None, 403, 404, 409])
 def test_an_accepted_request_begins_anew(login: Login, clock: Clock, status: int | None) -> None:
-    clock.now += LET_IN_SECONDS
+    clock.now += UNAUTHORIZED_SECONDS
     login.answered(refusal("x", status) if status else None)
     login.answered(REFUSED)
     assert login.may_return()
@@ -64,7 +64,7 @@ def test_an_accepted_request_begins_anew(login: Login, clock: Clock, status: int
 def test_an_answer_that_may_be_a_proxys_says_nothing(
     login: Login, clock: Clock, status: int
 ) -> None:
-    clock.now += LET_IN_SECONDS
+    clock.now += UNAUTHORIZED_SECONDS
     login.answered(refusal("x", status))
     login.answered(ConnectionTimeout("slow"))
     login.answered(REFUSED)

@@ -36,7 +36,7 @@ def test_a_page_that_was_too_much_is_followed_by_a_smaller_one() -> None:
 
 def test_a_page_does_not_grow_to_what_was_too_much() -> None:
     size = PageSize(25)
-    assert size.blame(TRIPPED)
+    assert size.note_failure(TRIPPED)
     size.shrink()
     seen = []
     for _ in range(4):
@@ -76,7 +76,7 @@ def test_an_empty_page_teaches_nothing() -> None:
 
 def test_a_slow_answer_is_blamed_on_the_page_but_may_grow_again() -> None:
     size = PageSize(1000)
-    assert size.blame(ConnectionTimeout("slow"))
+    assert size.note_failure(ConnectionTimeout("slow"))
     size.shrink()
     for _ in range(3):
         size.learn(hits(size.messages, 100))
@@ -86,17 +86,17 @@ def test_a_slow_answer_is_blamed_on_the_page_but_may_grow_again() -> None:
 def test_only_connections_lost_in_a_row_are_blamed_on_the_page() -> None:
     size = PageSize(1000)
     lost = EsConnectionError("away")
-    assert [size.blame(lost) for _ in range(LOST_CONNECTIONS)] == [False] * LOST_CONNECTIONS
+    assert [size.note_failure(lost) for _ in range(LOST_CONNECTIONS)] == [False] * LOST_CONNECTIONS
     size.learn(hits(1000, 100))
-    assert not size.blame(lost)
-    assert [size.blame(lost) for _ in range(LOST_CONNECTIONS)][-1]
+    assert not size.note_failure(lost)
+    assert [size.note_failure(lost) for _ in range(LOST_CONNECTIONS)][-1]
 
 
 def test_other_failures_are_not_blamed_on_the_page() -> None:
     size = PageSize(1000)
-    assert not size.blame(OVERLOADED)
-    assert not any(size.blame(SSLError("unknown certificate")) for _ in range(9))
+    assert not size.note_failure(OVERLOADED)
+    assert not any(size.note_failure(SSLError("unknown certificate")) for _ in range(9))
 
 
 def test_a_page_of_one_message_is_not_to_blame() -> None:
-    assert not PageSize(1).blame(TRIPPED)
+    assert not PageSize(1).note_failure(TRIPPED)

@@ -171,14 +171,14 @@ async def test_the_asynchronous_retriever_names_what_to_await(
 @pytest.mark.parametrize(
     ("options", "kind", "text"),
     [
-        ({"k": 3}, ValueError, "'k' is no option: give limit"),
+        ({"k": 3}, ValueError, "'k' is not an option: give limit"),
         ({"limits": 3}, ValueError, "limits\n.*[Ee]xtra"),
         ({"limit": 0}, ValueError, "limit must be at least 1"),
         ({"limit": "3"}, TypeError, "limit must be a whole number"),
         ({"session_id": ""}, ValueError, "session_id must not be empty"),
         ({"types": "human"}, TypeError, "types must be a list"),
         ({"types": ["user"]}, ValueError, "one is 'user'"),
-        ({"since": datetime(2026, 1, 1)}, ValueError, "add a time zone"),  # noqa: DTZ001  # so it is
+        ({"since": datetime(2026, 1, 1)}, ValueError, "must have a time zone"),  # noqa: DTZ001  # so it is
         ({"until": "2026-01-01"}, TypeError, "until must be a datetime"),
         ({"metadata": {"a": []}}, ValueError, "at least one value"),
         ({"metadata": "a"}, TypeError, "metadata must be a mapping"),
@@ -203,11 +203,11 @@ async def test_who_asks_for_k_is_told_of_limit(
 ) -> None:
     options: Any = {"k": 3}
     for one in (store, async_store):
-        with pytest.raises(ValueError, match="'k' is no option: give limit"):
+        with pytest.raises(ValueError, match="'k' is not an option: give limit"):
             one.as_retriever(**options)
-    with pytest.raises(TypeError, match="'k' is no option: give limit"):
+    with pytest.raises(TypeError, match="'k' is not an option: give limit"):
         store.as_retriever().invoke("shard", k=3)
-    with pytest.raises(TypeError, match="'k' is no option: give limit"):
+    with pytest.raises(TypeError, match="'k' is not an option: give limit"):
         await async_store.as_retriever().ainvoke("shard", k=3)
 
 

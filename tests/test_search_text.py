@@ -99,10 +99,10 @@ def test_a_query_is_never_too_large(query: str) -> None:
 
 
 def test_a_word_alone_stands_for_many_that_are_alike_and_one_of_many_for_few() -> None:
-    assert SearchText("word", ()).max_alike == 50
-    assert SearchText("word " * 20, ()).max_alike == 10
-    assert SearchText("word " * 20, ("a phrase of five words",) * 20).max_alike == 5
-    assert SearchText("word " * 200, ()).max_alike == 1
+    assert SearchText("word", ()).max_expansions == 50
+    assert SearchText("word " * 20, ()).max_expansions == 10
+    assert SearchText("word " * 20, ("a phrase of five words",) * 20).max_expansions == 5
+    assert SearchText("word " * 200, ()).max_expansions == 1
 
 
 def test_words_are_one_clause_and_phrases_one_each() -> None:

@@ -20,7 +20,7 @@ from elasticsearch_chat_history._queries.selection import (
     total_order,
 )
 from elasticsearch_chat_history._requests.failures import (
-    is_lost_snapshot,
+    is_lost_point_in_time,
     is_missing_index,
     is_refused_answer,
 )
@@ -92,7 +92,7 @@ def test_what_a_smaller_page_may_mend_is_told_from_other_errors() -> None:
 
 
 def test_a_lost_snapshot_is_told_from_other_errors() -> None:
-    assert is_lost_snapshot(
+    assert is_lost_point_in_time(
         refusal("search_phase_execution_exception", 404, cause="search_context_missing_exception")
     )
-    assert not is_lost_snapshot(refusal("index_not_found_exception", 404))
+    assert not is_lost_point_in_time(refusal("index_not_found_exception", 404))

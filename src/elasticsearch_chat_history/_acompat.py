@@ -80,8 +80,8 @@ class AsyncSignal:
 class Signal:
     """Wakes the one thread that waits for it; a wake-up before the wait is not lost.
 
-    A bare lock: `threading.Event` makes a lock and a condition more for each wait, which is
-    measurable where many threads wait for one flush.
+    A plain lock: `threading.Event` creates another lock and a condition for each wait, which is
+    measurable if many threads wait for one flush.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from langchain_core.messages import BaseMessage
 Refresh = bool | Literal["wait_for"]
 Value = TypeVar("Value")
 
-# Lucene's limit of a term, in bytes of UTF-8.
+# Lucene's limit for a term, in bytes of UTF-8.
 MAX_TERM_BYTES = 32_766
 # https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-indices-create
 MAX_INDEX_BYTES = 255
@@ -66,7 +66,7 @@ def checked_text(name: str, value: object) -> str:
 
 
 def checked_session_id(session_id: object) -> str:
-    """Return `session_id` if Elasticsearch can keep it as one exact term."""
+    """Return `session_id` if Elasticsearch can index it as one keyword."""
     text = checked_text("session_id", session_id)
     if not is_encodable(text):
         raise ValueError(
@@ -157,7 +157,7 @@ def checked_message_ids(ids: object) -> list[str]:
     for one in listed:
         if not isinstance(one, str):
             raise TypeError(
-                f"ids must hold texts only, but one is a {type(one).__name__}: take the id of a "
+                f"ids must hold str only, but one is a {type(one).__name__}: use the id of a "
                 "StoredMessage"
             )
     # No message has an id that cannot be sent.
@@ -165,7 +165,7 @@ def checked_message_ids(ids: object) -> list[str]:
 
 
 def checked_embeddings(embeddings: object) -> Embeddings | None:
-    """Return `embeddings` if it is None or a model of LangChain's."""
+    """Return `embeddings` if it is None or a LangChain embedding model."""
     if embeddings is None or isinstance(embeddings, Embeddings):
         return embeddings
     raise TypeError(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ChatHistoryError(Exception):
-    """The base of all errors that this package raises on its own.
+    """The base class of all errors that this package defines.
 
     Example:
         ```python

@@ -21,7 +21,7 @@ from elasticsearch_chat_history._results import SearchHit
 
 
 class HistoryInterface(BaseChatMessageHistory):
-    """What LangChain asks of a history, for the synchronous one."""
+    """LangChain's interface of a history, for the synchronous class."""
 
     def get_messages(self) -> list[BaseMessage]:
         """Return the messages of the session, oldest first."""
@@ -44,7 +44,7 @@ class HistoryInterface(BaseChatMessageHistory):
 
 
 class AsyncHistoryInterface(BaseChatMessageHistory):
-    """What LangChain asks of a history, for one whose methods must be awaited."""
+    """LangChain's interface of a history, for the class whose methods must be awaited."""
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain: an attribute
@@ -81,18 +81,18 @@ class AsyncHistoryInterface(BaseChatMessageHistory):
         self._refuse("clear()", "aclear()")
 
     def __str__(self) -> str:
-        """Describe the history; LangChain's own would have to read the messages."""
+        """Describe the history; the inherited method would have to read the messages."""
         return repr(self)
 
     def _refuse(self, called: str, instead: str) -> NoReturn:
         raise NotImplementedError(
             f"{type(self).__name__} is asynchronous: instead of {called} use `await "
-            f"history.{instead}`, or take ElasticsearchChatMessageHistory."
+            f"history.{instead}`, or use ElasticsearchChatMessageHistory."
         )
 
 
 class RetrieverInterface(BaseRetriever):
-    """What LangChain asks of the synchronous retriever: its `ainvoke()` runs in a thread."""
+    """LangChain's interface of a retriever, synchronous: its `ainvoke()` runs in a thread."""
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **options: Any
@@ -103,27 +103,27 @@ class RetrieverInterface(BaseRetriever):
 
 
 class AsyncRetrieverInterface(BaseRetriever):
-    """What LangChain asks of the asynchronous retriever: its `invoke()` tells to await."""
+    """LangChain's interface of a retriever, asynchronous: its `invoke()` raises an error."""
 
     def _get_relevant_documents(
         self,
         query: str,  # LangChain's signature
         *,
         run_manager: CallbackManagerForRetrieverRun,  # LangChain's signature
-        **options: Any,  # what `ainvoke()` takes is refused here with its name
+        **options: Any,  # accepted, to raise the error below
     ) -> list[Document]:
         raise NotImplementedError(
             f"{type(self).__name__} is asynchronous: instead of invoke() use `await "
-            "retriever.ainvoke()`, or take the retriever of an ElasticsearchChatStore."
+            "retriever.ainvoke()`, or use the retriever of an ElasticsearchChatStore."
         )
 
 
 def document_of(hit: SearchHit) -> Document:
-    """Return what a search found as a document of LangChain's."""
+    """Return a search hit as a LangChain document."""
     stored = hit.stored
     return Document(
         id=stored.id,
-        # Pydantic takes no lone surrogates.
+        # Pydantic refuses lone surrogates.
         page_content=encodable(str(stored.message.text)),
         metadata={
             "session_id": stored.session_id,

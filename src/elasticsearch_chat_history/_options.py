@@ -22,7 +22,7 @@ DEFAULT_MAX_RETRIES = 10
 
 
 class SessionOverrides(TypedDict, total=False):
-    """The options that a session of a store may have of its own."""
+    """The options of a store that one session may override."""
 
     ensure_ascii: bool | None
     history_size: int | None
@@ -63,7 +63,7 @@ class SessionOptions:
         unknown = sorted(given.keys() - SESSION_OPTIONS)
         if unknown:
             raise TypeError(
-                f"{unknown[0]!r} is no option of a session; there are "
+                f"{unknown[0]!r} is not an option of a session; these are "
                 f"{', '.join(sorted(SESSION_OPTIONS))}"
             )
         special = checked_metadata(given.get("metadata"))

@@ -120,7 +120,7 @@ def _harmless_reason(kind: str, reason: str) -> str:
 
 @contextmanager
 def logged(failure: str) -> Iterator[None]:
-    """Write one log line, beginning with `failure`, for an error of Elasticsearch's client."""
+    """Write one log line, beginning with `failure`, for an error of the Elasticsearch client."""
     try:
         yield
     except ApiError as error:

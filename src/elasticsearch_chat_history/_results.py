@@ -1,4 +1,4 @@
-"""What reading, listing and searching return besides plain messages."""
+"""What reading, listing and searching return, apart from plain messages."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class SearchHit:
     """A message that a search found.
 
     Attributes:
-        score: How well it matches; higher is better. Scores of one search compare with each other
+        score: How well it matches; higher is better. Scores are comparable within one search
             only: BM25 for words, (1 + cosine) / 2 for meaning, and for both together the sum of
             1 / (60 + rank) over the two rankings.
         stored: The message.

@@ -101,7 +101,7 @@ async def test_vectors_that_do_not_fit_keep_no_message_from_being_completed(
     assert completed["content"] == "upstream's"
     assert completed["type"] == "human"
     assert vectors(admin, index, "u") == [None]
-    assert "does not take the vectors of 1 messages" in caplog.text
+    assert "refuses the vectors of 1 messages" in caplog.text
     assert "upstream's" not in caplog.text
     # What is complete but for a vector is left as it is.
     assert await other.abackfill() == 0

@@ -58,7 +58,7 @@ async def test_the_calls_of_a_store(index: str, async_client: AsyncElasticsearch
 
 def test_a_mistake_in_an_option_shows_in_the_editor(async_client: AsyncElasticsearch) -> None:
     store = AsyncElasticsearchChatStore("chats", client=async_client)
-    with pytest.raises(TypeError, match="'history_sise' is no option"):
+    with pytest.raises(TypeError, match="'history_sise' is not an option"):
         store.session("s", history_sise=20)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="sematic"):
         store.as_retriever(mode="sematic")  # type: ignore[arg-type]

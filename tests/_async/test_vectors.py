@@ -216,7 +216,7 @@ async def test_vectors_that_do_not_fit_the_index_are_left_out(
     fitting = [vector_of("1"), vector_of("4")]
     assert vectors(admin, store.index, "s") == [None, fitting[0], None, None, fitting[1], None]
     (line,) = lines(caplog)
-    assert "does not take the vectors of 4 messages" in line
+    assert "refuses the vectors of 4 messages" in line
 
 
 async def test_a_vector_that_does_not_fit_holds_up_nobody_else(
@@ -342,7 +342,7 @@ async def test_the_same_call_again_changes_nothing_with_or_without_vectors(
         assert texts(await plain.session(session_id).aget_messages()) == ["0", "1"]
     # Elasticsearch reads a document before it looks whether that exists.
     (line,) = lines(caplog)
-    assert "does not take the vectors of 2 messages" in line
+    assert "refuses the vectors of 2 messages" in line
 
 
 @pytest.mark.parametrize("existing", [UPSTREAM_MAPPINGS, OWN_MAPPINGS], ids=["upstream", "own"])

@@ -1,1 +1,1 @@
-"""The canonical, asynchronous source: all that talks to Elasticsearch."""
+"""The canonical, asynchronous source: all that sends requests to Elasticsearch."""

@@ -1,4 +1,4 @@
-"""The history of one session, whole: each method checks its arguments and hands the work on."""
+"""The history of one session: each method checks its arguments and calls what does the work."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         self._bind(session, connection, owns_connection=True)
 
     async def create_if_missing(self) -> None:
-        """Make the index, or check an existing one and add the fields that it lacks.
+        """Create the index, or check an existing one and add the fields that it lacks.
 
         A write does this by itself, once in each process. A call of this method always looks, with
         two requests.
@@ -238,23 +238,23 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         fuzzy: bool = False,
         mode: SearchMode = "text",
     ) -> list[SearchHit]:
-        """Return the messages of the session that match a text best, best first.
+        """Return the messages of the session that match a text, best matches first.
 
-        This is `asearch()` of a store, where more is said, limited to this session. Messages older
-        than the `ttl` of the history are not found; `history_size` does not apply.
+        This works like `asearch()` of a store, which has more details, in this session only.
+        Messages older than the `ttl` of the history are not found; `history_size` does not apply.
 
         Args:
-            query: The text. "Words in quotes" must stand together in this order. A text without
-                any word finds nothing.
+            query: The text. "Words in quotes" match as a phrase. A text without words finds
+                nothing.
             types: The types of messages to find, such as `["human", "ai"]`; None finds all.
             since: The time from which messages are found, with its time zone.
             until: The time before which messages are found, with its time zone.
-            metadata: The keys and values that messages must have. A list means any of its
-                values, None that there is no such key.
-            limit: How many messages to return at most, 1 to 10,000.
+            metadata: The keys and values that messages must have. A list matches any of its
+                values; None matches messages without the key.
+            limit: The maximum number of messages to return, 1 to 10,000.
             operator: `"or"` finds messages with any of the words or phrases, `"and"` those with
                 all of them.
-            fuzzy: Whether words also match that differ by a letter or two; phrases stay exact.
+            fuzzy: Whether words that differ by one or two letters match too; phrases stay exact.
             mode: `"text"` finds words, `"semantic"` meaning, `"hybrid"` both. The latter two need
                 a history of a store with `embeddings`.
 
@@ -265,7 +265,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         Raises:
             ValueError: An argument has an unusable value, or `mode` needs `embeddings`, and the
                 history has none.
-            TypeError: It is of the wrong type.
+            TypeError: An argument is of the wrong type.
             Exception: An error of the embedding model is passed on.
 
         Example:
@@ -336,14 +336,14 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
                 call is made again with the same key, from any process, only what is missing is
                 stored, in the place that the first call would have given it.
             metadata: What to store with these messages in addition to the `metadata` of the
-                history. A key that both have is taken from here.
+                history. For a key in both, this value takes precedence.
 
         Raises:
             MessagesNotStoredError: Some messages are not stored, or it is not known whether they
                 are; the error says which, and why.
             TypeError: Something in the list is not a message, or has a value that cannot be
                 written as JSON. Nothing is stored.
-            ValueError: `metadata` is more than the index can hold. Nothing is stored.
+            ValueError: `metadata` or `idempotency_key` has an unusable value. Nothing is stored.
             IndexMappingError: The index cannot hold chat history. Nothing is stored.
             ApiError: Elasticsearch refused the request as a whole. Nothing is stored.
             TransportError: Elasticsearch could not be reached. Nothing is stored.
@@ -364,7 +364,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
                 await adding.add(session, listed, idempotency_key=key, metadata=special)
 
     async def apop_messages(self, n: int = 1) -> list[StoredMessage]:
-        """Remove the last messages of the session, for example a turn to be tried again.
+        """Remove the last messages of the session, for example to retry a turn.
 
         Concurrent callers never get the same message, unless a response of Elasticsearch is lost
         while one of them removes it.
@@ -484,7 +484,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         with self._open("Could not fork the session in Elasticsearch") as session:
             new = session.other(checked_session_id(new_session_id))
             if new.id == session.id:
-                raise ValueError(f"new_session_id is this session itself: {new.id!r:.100}")
+                raise ValueError(f"new_session_id is the id of this session: {new.id!r:.100}")
             if until is not None:
                 checked_text("until", until)
             await forking.fork(session, new, until=until, overwrite=overwrite)
@@ -550,9 +550,9 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         self.client = connection.client
 
     def _open_session(self) -> AsyncSession:
-        """Return the session; a `ChatHistoryError` after closing."""
+        """Return the session, or raise `ChatHistoryError` after closing."""
         if self._closed or self._connection.closed:
-            raise ChatHistoryError(f"{self!r} was closed; make a new one to go on.")
+            raise ChatHistoryError(f"{self!r} was closed; create a new one.")
         return self._session
 
     @contextmanager

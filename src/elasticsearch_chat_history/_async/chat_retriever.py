@@ -1,4 +1,4 @@
-"""The retriever: messages that match a query, as documents of LangChain's."""
+"""The retriever: messages that match a query, as LangChain documents."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from elasticsearch_chat_history._queries.filters import (
 from elasticsearch_chat_history._queries.search_request import SearchMode, SearchOperator
 from elasticsearch_chat_history._results import SearchHit
 
-ABOUT_K = "'k' is no option: give limit, the number of messages to find at most"
+ABOUT_K = "'k' is not an option: give limit, the maximum number of messages to find"
 
 
 @runtime_checkable
 class AsyncSearchableStore(Protocol):
-    """What a retriever asks of a store: a search over all sessions, and one of them."""
+    """What a retriever needs from a store: a search, and the history of one session."""
 
     async def asearch(
         self,
@@ -43,7 +43,7 @@ class AsyncSearchableStore(Protocol):
         fuzzy: bool = False,
         mode: SearchMode = "text",
     ) -> list[SearchHit]:
-        """Return the messages that match a text best, best first."""
+        """Return the messages that match a text, best matches first."""
         ...
 
     def session(self, session_id: str) -> object:
@@ -53,12 +53,12 @@ class AsyncSearchableStore(Protocol):
 class AsyncElasticsearchChatRetriever(AsyncRetrieverInterface):
     """Finds messages for a chain or an agent, as a LangChain retriever.
 
-    `store.as_retriever()` creates one. Each option is that of `store.asearch()`. It can also be
-    given with a query, and then takes precedence: `ainvoke(query, limit=3)`.
+    `store.as_retriever()` creates one. Its options are those of `store.asearch()`. An option that
+    is given with a query takes precedence: `ainvoke(query, limit=3)`.
 
     The `page_content` of a document is the text of a message, and its `id` the id of the message.
     Its `metadata` can be written as JSON: `session_id`, `message_id`, `type`, `created_at`
-    (ISO 8601, in UTC), `score`, and `metadata`, which is that of the message.
+    (ISO 8601, in UTC), `score`, and `metadata`, that of the message.
 
     Attributes:
         store: The `AsyncElasticsearchChatStore` to search. The retriever does not close it.
@@ -70,11 +70,11 @@ class AsyncElasticsearchChatRetriever(AsyncRetrieverInterface):
             of `asearch()`, `as_retriever()` and `ainvoke()`. A retriever's own attribute
             `metadata`, like `tags`, belongs to LangChain, which adds it to traces: it filters
             nothing.
-        limit: How many messages to find at most.
+        limit: The maximum number of messages to find.
         per_session: Whether to find only the best message of each session.
-        operator: Whether one word of the query is enough (`"or"`), or all must be there (`"and"`).
-        fuzzy: Whether words with a typing mistake are found too.
-        mode: How to search, as `asearch()` takes it.
+        operator: Whether any word of the query must match (`"or"`), or all of them (`"and"`).
+        fuzzy: Whether words with typing errors match too.
+        mode: How to search, as for `asearch()`.
 
     Raises:
         ValueError: An option has an unusable value, or there is no such option.
@@ -90,7 +90,7 @@ class AsyncElasticsearchChatRetriever(AsyncRetrieverInterface):
         ```
     """
 
-    # A filter with a mistake in its name must not be a search without the filter.
+    # A misspelt filter must be an error, not a search without the filter.
     model_config = ConfigDict(extra="forbid")
 
     store: AsyncSearchableStore
@@ -117,7 +117,7 @@ class AsyncElasticsearchChatRetriever(AsyncRetrieverInterface):
     @model_validator(mode="before")
     @classmethod
     def _check(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Refuse at once what a search would refuse later, with the same words."""
+        """Raise now what a search would raise later, with the same message."""
         if "k" in given:
             raise ValueError(ABOUT_K)
         if given.get("session_id") is not None:

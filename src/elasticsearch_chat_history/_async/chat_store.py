@@ -1,4 +1,4 @@
-"""The store of all sessions of an index, whole: each method checks and hands the work on."""
+"""The store of all sessions of an index: each method checks its arguments and starts the work."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
 
 class AsyncElasticsearchChatStore:
-    """All sessions of one index: list, search, forget, copy and complete them.
+    """All sessions of one index: list, search, delete, copy and complete them.
 
     Creating the object sends no request. `session()` gives the history of a session; all of them
     share the client of the store, and their bulk requests.
@@ -102,10 +102,10 @@ class AsyncElasticsearchChatStore:
             (`False`), or with the next refresh of the index (`"wait_for"`). It is stored in any
             case. See https://www.elastic.co/docs/reference/elasticsearch/rest-apis/refresh-parameter
         routing: Whether all messages of a session are stored on one shard, so that reading a
-            session asks one shard instead of all. It helps with many shards and short sessions;
-            sessions of very different sizes fill the shards unevenly. All writers and readers of
-            an index must use the same value: an index created with it refuses others. See
-            https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/mapping-routing-field
+            session searches one shard instead of all. It helps with many shards and short
+            sessions; sessions of very different sizes fill the shards unevenly. All writers and
+            readers of an index must use the same value: an index created with it refuses others.
+            See
         max_retries: How often a request is retried when the connection fails or the server is
             overloaded or unavailable (429, 502, 503, 504). The default allows about 30 seconds in
             all. If this client has never reached the server, it gives up after a few seconds.
@@ -199,7 +199,7 @@ class AsyncElasticsearchChatStore:
         )
 
     async def create_if_missing(self) -> None:
-        """Make the index, or check an existing one and add the fields that it lacks.
+        """Create the index, or check an existing one and add the fields that it lacks.
 
         A write does this by itself, once in each process. A call of this method always looks, with
         two requests.
@@ -222,7 +222,7 @@ class AsyncElasticsearchChatStore:
     ) -> AsyncElasticsearchChatMessageHistory:
         """Return the history of one session, which shares this store's client.
 
-        `RunnableWithMessageHistory` takes this method as its factory.
+        `RunnableWithMessageHistory` takes this method as `get_session_history`.
 
         Args:
             session_id: The key of the session, up to 32,766 bytes of UTF-8.
@@ -235,7 +235,7 @@ class AsyncElasticsearchChatStore:
 
         Raises:
             ValueError: An option or the id has an unusable value.
-            TypeError: It is of the wrong type, or there is no such option.
+            TypeError: An option or the id is of the wrong type, or there is no such option.
             ChatHistoryError: The store was closed.
 
         Example:
@@ -278,9 +278,9 @@ class AsyncElasticsearchChatStore:
             limit: How many sessions to return, 1 to 10,000.
             after: The last session of the previous page, from a call with the same other
                 arguments; None starts with the first session.
-            prefix: What the ids of the sessions begin with.
-            metadata: What the messages were stored with. A list means any of its values, None
-                that there is no such key.
+            prefix: The prefix of the ids of the sessions.
+            metadata: The metadata of the messages. A list matches any of its values; None matches
+                messages without the key.
 
         Returns:
             The sessions; an empty list after the last one, and if the index does not exist. If
@@ -311,14 +311,14 @@ class AsyncElasticsearchChatStore:
     async def acount_sessions(
         self, *, prefix: str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> int:
-        """Return how many sessions have messages, without those that `ttl` hides.
+        """Return the number of sessions; messages that `ttl` hides do not count.
 
         Each request counts up to 10,000 sessions.
 
         Args:
-            prefix: What the ids of the sessions begin with.
-            metadata: What the messages were stored with, as for `alist_sessions()`; a session
-                counts if any of its messages match.
+            prefix: The prefix of the ids of the sessions.
+            metadata: The metadata of the messages, as for `alist_sessions()`; a session counts if
+                any of its messages match.
 
         Returns:
             The exact number; 0 if the index does not exist.
@@ -339,11 +339,11 @@ class AsyncElasticsearchChatStore:
     async def acount_messages(
         self, *, session_id: str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> int:
-        """Return how many messages there are, without those that `ttl` hides.
+        """Return the number of messages, without those that `ttl` hides.
 
         Args:
             session_id: The session to count in; None counts in all.
-            metadata: What the messages were stored with, as for `alist_sessions()`.
+            metadata: The metadata of the messages, as for `alist_sessions()`.
 
         Returns:
             The exact number; 0 if the index does not exist.
@@ -377,12 +377,11 @@ class AsyncElasticsearchChatStore:
         fuzzy: bool = False,
         mode: SearchMode = "text",
     ) -> list[SearchHit]:
-        """Return the messages that match a text best, best first.
+        """Return the messages that match a text, best matches first.
 
-        Any text can be searched for. It has no syntax but quotes around phrases, so no text is an
-        error. Of equal matches the newer one comes first. Messages older than the `ttl` of the
-        store are not found. A document that cannot be read as a message is left out, with a
-        warning in the log.
+        Any text is a valid query: the only syntax is quotes around phrases. Of messages with the
+        same score, the newer one comes first. Messages older than the `ttl` of the store are not
+        found. A document that cannot be read as a message is left out, with a warning in the log.
 
         By words, messages are ranked with BM25:
         https://www.elastic.co/docs/reference/elasticsearch/index-settings/similarity
@@ -395,21 +394,21 @@ class AsyncElasticsearchChatStore:
         after the best `limit` are found, nothing is highlighted, and nothing is found by meaning.
 
         Args:
-            query: The text. "Words in quotes" must stand together in this order. Only the first
-                200 words within 4,000 characters are used; each character of Chinese, Japanese,
-                Korean or Thai counts as a word. A text without any word finds nothing.
+            query: The text. "Words in quotes" match as a phrase. Only the first 200 words within
+                4,000 characters are used; each character of Chinese, Japanese, Korean or Thai
+                counts as a word. A text without words finds nothing.
             session_id: The only session to search; None searches all.
             types: The types of messages to find, such as `["human", "ai"]`; None finds all.
             since: The time from which messages are found, with its time zone.
             until: The time before which messages are found, with its time zone.
-            metadata: The keys and values that messages must have. A list means any of its
-                values, None that there is no such key.
-            limit: How many messages to return at most, 1 to 10,000.
+            metadata: The keys and values that messages must have. A list matches any of its
+                values; None matches messages without the key.
+            limit: The maximum number of messages to return, 1 to 10,000.
             per_session: Whether to return only the best message of each session.
             operator: `"or"` finds messages with any of the words or phrases, `"and"` those with
                 all of them.
-            fuzzy: Whether words also match that differ by one letter (three to five letters) or
-                by two (longer ones); phrases stay exact. Only the first 50 words are used. See
+            fuzzy: Whether words that differ by one letter (three to five letters) or two (longer
+                ones) match too; phrases stay exact. Only the first 50 words are used. See
                 https://www.elastic.co/docs/reference/elasticsearch/rest-apis/common-options
             mode: `"text"` finds words, `"semantic"` meaning, with the `embeddings` of the store;
                 filters apply to both, `operator` and `fuzzy` to words only. `"hybrid"` combines
@@ -422,7 +421,7 @@ class AsyncElasticsearchChatStore:
         Raises:
             ValueError: An argument has an unusable value, or `mode` needs `embeddings`, and the
                 store has none.
-            TypeError: It is of the wrong type.
+            TypeError: An argument is of the wrong type.
             ApiError: Elasticsearch refused the request, for example because the vectors in the
                 index have other dimensions than those of the model.
             Exception: An error of the embedding model is passed on.
@@ -461,9 +460,10 @@ class AsyncElasticsearchChatStore:
 
         Args:
             metadata: The keys and values that messages must have.
-            options: Other options of `asearch()` to search with: `session_id`, `types`, `since`,
-                `until`, `limit`, `per_session`, `operator`, `fuzzy`, `mode`. Each can be given
-                again with a query, as in `ainvoke(query, limit=3)`.
+            options: Other options of `asearch()`: `session_id`, `types`, `since`, `until`,
+                `limit`, `per_session`, `operator`, `fuzzy`, `mode`; and the `name` and `tags` of a
+                LangChain retriever. A query can override each option of the search, as in
+                `ainvoke(query, limit=3)`.
 
         Returns:
             The retriever.
@@ -490,14 +490,14 @@ class AsyncElasticsearchChatStore:
 
         If both are given, a message is removed if it matches both. All messages are removed that
         are stored when the call starts, including those that `ttl` hides; what is written
-        meanwhile may stay. See
+        meanwhile may stay, and without the maintenance privilege what is not visible yet. See
         https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-delete-by-query
 
         Args:
             session_ids: The sessions; an empty list removes nothing.
-            metadata: What the messages were stored with, such as a user who wants to be forgotten.
-                A list means any of its values. None is refused as a value: a failed look-up
-                would remove all messages without this key.
+            metadata: The metadata of the messages, such as a user whose data must be deleted. A
+                list matches any of its values. None is refused as a value: a failed look-up would
+                remove all messages without this key.
 
         Returns:
             How many messages Elasticsearch reported as removed. If a connection was lost and the
@@ -518,8 +518,8 @@ class AsyncElasticsearchChatStore:
         matching = metadata_filters(metadata, deleting=True)
         if ids is None and not matching:
             raise ValueError(
-                "adelete_sessions must be told what to delete: name session_ids, or metadata that "
-                "is not empty"
+                "adelete_sessions needs to know what to delete: give session_ids, or metadata "
+                "that is not empty"
             )
         if ids is None:
             return await self._delete([matching])
@@ -537,8 +537,8 @@ class AsyncElasticsearchChatStore:
         Args:
             older_than: The age from which messages are removed, or the time before which they
                 were stored, with its time zone.
-            metadata: What the messages were stored with, as for `adelete_sessions()`; None or an
-                empty mapping removes all that are old enough.
+            metadata: The metadata of the messages, as for `adelete_sessions()`; None or an empty
+                mapping removes all that are old enough.
 
         Returns:
             How many messages Elasticsearch reported as removed. If a connection was lost and the
@@ -581,8 +581,8 @@ class AsyncElasticsearchChatStore:
 
         Args:
             session_ids: The sessions to export; None exports all.
-            metadata: The keys and values that messages must have. A list means any of its
-                values, None that there is no such key.
+            metadata: The keys and values that messages must have. A list matches any of its
+                values; None matches messages without the key.
             batch_size: How many messages to read with one request, 1 to 10,000.
 
         Returns:
@@ -714,10 +714,10 @@ class AsyncElasticsearchChatStore:
         return f"{type(self).__name__}(index={self.index!r})"
 
     def _open_index(self) -> AsyncChatIndex:
-        """Return the index as this store's client sees it; a `ChatHistoryError` after closing."""
+        """Return the index for this store's client, or raise `ChatHistoryError` after closing."""
         if self._connection.closed:
             raise ChatHistoryError(
-                f"The chat history in index {self.index!r} was closed; make a new object to go on."
+                f"The chat history in index {self.index!r} was closed; create a new object."
             )
         return self._chat_index
 

@@ -1,7 +1,7 @@
 """A hybrid logical clock: the source of `seq`, the order of messages.
 
 After Kulkarni et al., "Logical Physical Clocks and Consistent Snapshots in Globally Distributed
-Databases" (2014): physical time where possible, one step more than the last value where not.
+Databases" (2014): physical time if possible, otherwise one step more than the last value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SPACING = 1_000
 MAX_RUN_AHEAD = 10_000_000
 # Clocks synchronized by NTP differ by less; what is further ahead comes from a broken clock.
 MAX_DRIFT = 1_000_000
-# Sessions that are ahead of the time; the longest unused ones are forgotten first.
+# Sessions that are ahead of the time; the least recently used ones are forgotten first.
 MAX_SESSIONS = 10_000
 
 
@@ -87,10 +87,10 @@ class HybridLogicalClock:
                     return values
 
     def ticks_of_call(self, session: Hashable, key: str | None, count: int) -> Ticks:
-        """Return `count` values for a call, the same for all calls with its key at that time.
+        """Return `count` values for a call, the same for all calls with its key at the same time.
 
         If the same call is made twice at once, each may store some of the messages. With the same
-        values, it does not matter which. The values are shared as long as somebody holds them.
+        values, it does not matter which. The values are shared as long as a call holds them.
 
         Args:
             session: The session.

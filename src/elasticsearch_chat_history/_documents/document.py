@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from elasticsearch_chat_history._documents.fields import IndexLayout
 
-# What a search returns of a document.
+# A hit of a search.
 Hit = Mapping[str, Any]
 
 # Makes the ids that are derived from an idempotency key differ from all other uuid5.
@@ -72,7 +72,7 @@ class Document:
         return self.seq // 1000 if self.created_at is None else self.created_at
 
     def source(self, layout: IndexLayout) -> dict[str, Any]:
-        """Return the document's body, as far as the index has fields for it."""
+        """Return the source of the document, as far as the index has fields for it."""
         body: dict[str, Any] = {
             "session_id": self.session_id,
             "created_at": self.time,
@@ -80,7 +80,7 @@ class Document:
         }
         if layout.complete:
             body.update(seq=self.seq, content=self.content)
-            # A message that nobody can read has none.
+            # A message that cannot be read has no type.
             if self.type:
                 body["type"] = self.type
             if self.metadata is not None:
@@ -227,7 +227,7 @@ def _history_of(message: BaseMessage, position: int, *, ensure_ascii: bool) -> s
     if message.type not in READABLE_TYPES:
         raise TypeError(
             f"The message at position {position} is of type {message.type!r}, which "
-            "langchain-core cannot read again. Nothing is stored."
+            "langchain-core cannot read back. Nothing is stored."
         )
     try:
         as_dict = message_to_dict(message)
@@ -239,7 +239,7 @@ def _history_of(message: BaseMessage, position: int, *, ensure_ascii: bool) -> s
         return text if is_encodable(text) else json.dumps(as_dict)
     raise TypeError(
         f"The message at position {position} (type {message.type!r}) cannot be written as JSON: "
-        f"{reason}. Nothing is stored; put only JSON values into its fields."
+        f"{reason}. Nothing is stored; use only JSON values in its fields."
     ) from None
 
 

@@ -1,4 +1,4 @@
-"""The fields of the index: those of one that we make, and what an existing one must have."""
+"""The fields of the index: those of a new one, and what an existing one must have."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class IndexDefinition:
 
 @dataclass(frozen=True)
 class IndexLayout:
-    """What an index lets us store.
+    """Which fields an index has for us.
 
     Attributes:
         complete: Whether it has all fields, or only upstream's three.
@@ -204,7 +204,7 @@ def report_on(
 def write_guard(layout: IndexLayout) -> dict[str, str]:
     """Return the part of a bulk action that makes an unprepared index refuse the document.
 
-    If the index has vanished, a document would make Elasticsearch create it and guess the type of
+    If the index was deleted, a document would make Elasticsearch create it and guess the type of
     each field: `session_id` would become a `text` field. Naming a dynamic template that does not
     exist has no effect if the field is mapped, and is an error if it is not:
     https://www.elastic.co/docs/manage-data/data-store/mapping/dynamic-templates

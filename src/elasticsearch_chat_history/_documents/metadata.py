@@ -1,6 +1,6 @@
 """The metadata of messages: what a `flattened` field holds, and how it is filtered.
 
-Such a field keeps each leaf as one exact term under its path:
+Such a field indexes each leaf value as one keyword, under its path:
 https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/flattened
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from elasticsearch_chat_history._arguments import MAX_TERM_BYTES, is_encodable
 
-# The `depth_limit` that the field has unless the mapping says otherwise.
+# The default of the field's `depth_limit`.
 MAX_METADATA_DEPTH = 20
 
 

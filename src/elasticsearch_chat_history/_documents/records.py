@@ -1,4 +1,4 @@
-"""Export records: a message as one object of JSON, and back."""
+"""Export records: a message as one JSON object, and back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Items = TypeVar("Items")
 
 EXPORTED_FIELDS = ("history", "session_id", "seq", "metadata")
-# Elasticsearch's limit of an `_id`, in bytes of UTF-8.
+# Elasticsearch's limit for an `_id`, in bytes of UTF-8.
 MAX_ID_BYTES = 512
 LONG = range(-(2**63), 2**63)
 EARLIEST_MILLISECONDS = (EARLIEST - EPOCH) // MILLISECOND
@@ -59,7 +59,7 @@ class Record:
 
     @property
     def moment(self) -> Moment:
-        """Its session and time: within them, `seq` decides on the order."""
+        """Its session and time, within which `seq` defines the order."""
         return self.session_id, self.created_at
 
     def document(self, seq: int) -> Document:
@@ -116,10 +116,10 @@ def checked_records(records: Items) -> Items:
 
 
 def record_at(position: int, item: object, *, ensure_ascii: bool) -> Record | None:
-    """Return the record that `item` is or holds as JSON; None for a blank line.
+    """Return the record in `item`, a mapping or JSON; None for a blank line.
 
     Raises:
-        TypeError: It is no record, or something in it is of the wrong type.
+        TypeError: It is not a record, or something in it is of the wrong type.
         ValueError: Something in it has an unusable value or is missing. The errors quote no
             message.
     """
@@ -151,7 +151,7 @@ def numbered(
 
     Args:
         records: The batch.
-        ends: For each session and time of the batch before, the value after its last new one.
+        ends: For each session and time of the previous batch, the value after its last new one.
     """
     counts: dict[Moment, int] = {}
     earliest: dict[Moment, int] = {}
@@ -215,7 +215,7 @@ def _milliseconds(value: object) -> int:
         return value
     if not isinstance(value, str):
         raise TypeError("its created_at must be a time in ISO 8601, or in milliseconds")
-    # Python 3.10 takes no Z.
+    # Python 3.10 does not parse Z.
     text = f"{value[:-1]}+00:00" if value.endswith(("Z", "z")) else value
     try:
         time = datetime.fromisoformat(text)
@@ -252,14 +252,14 @@ def _json(value: object, *, ensure_ascii: bool = True) -> str:
     try:
         return json.dumps(value, ensure_ascii=ensure_ascii)
     except (TypeError, ValueError, RecursionError):
-        raise ValueError("its message holds something that JSON has no form for") from None
+        raise ValueError("its message has a value that cannot be written as JSON") from None
 
 
 def _refused(constant: str) -> None:
     raise ValueError(constant)
 
 
-# Python writes and reads NaN and Infinity, which other readers of JSON refuse.
+# Python writes and reads NaN and Infinity, which other JSON parsers refuse.
 _STRICT = json.JSONDecoder(parse_constant=_refused)
 
 

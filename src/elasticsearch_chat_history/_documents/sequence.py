@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from elasticsearch_chat_history._documents.clock import SPACING
 from elasticsearch_chat_history._documents.document import Hit
 
-# A session and a time in milliseconds: within them, `seq` decides on the order.
+# A session and a time in milliseconds, within which `seq` defines the order.
 Moment = tuple[str, int]
 
 
@@ -50,7 +50,7 @@ def seqs_of_call(found: Mapping[int, int]) -> dict[int, int]:
 
 
 def place_of(seq: int | None, time: int) -> int:
-    """Return where a message is in the order: at its `seq`, or at its time if it has none.
+    """Return the place of a message in the order: its `seq`, or its time if it has none.
 
     Args:
         seq: Its `seq`.
@@ -60,14 +60,14 @@ def place_of(seq: int | None, time: int) -> int:
 
 
 def seq_of(hit: Hit) -> int | None:
-    """Return the `seq` of a hit that is sorted by our order; None where it has none."""
+    """Return the `seq` of a hit in the total order; None if it has none."""
     seq = hit["sort"][1]
     # A missing one comes back as the smallest long.
     return int(seq) if seq is not None and seq > 0 else None
 
 
 def latest_place(hits: Sequence[Hit]) -> int | None:
-    """Return the later place of the first and the last of hits that are sorted by our order."""
+    """Return the later place of the first and the last of hits in the total order."""
     if not hits:
         return None
     first, last = (place_of(seq_of(hit), int(hit["sort"][0])) for hit in (hits[0], hits[-1]))
@@ -82,7 +82,7 @@ class SequenceFiller:
         self._run: list[Hit] = []
 
     def completed(self, hits: Iterable[Hit]) -> Iterator[tuple[Hit, int]]:
-        """Yield the hits of a page whose `seq` is certain, each with it."""
+        """Yield the hits of a page whose `seq` is known, each with its `seq`."""
         for hit in hits:
             time, seq = int(hit["sort"][0]), seq_of(hit)
             if time != self._time:

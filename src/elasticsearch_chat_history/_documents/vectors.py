@@ -23,8 +23,8 @@ EMBEDDED_AT_ONCE = 128
 MAX_FAILURES_IN_A_ROW = 7
 # Of a `dense_vector`: https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/dense-vector
 MAX_DIMENSIONS = 4_096
-# Elasticsearch divides a vector by its length, which it computes with 32-bit floats: the square
-# must be within what these can hold.
+# Elasticsearch normalizes a vector by its magnitude, which it computes with 32-bit floats: the
+# square must be within their range.
 LEAST_SQUARE, GREATEST_SQUARE = 1.2e-38, 3.4e38
 
 
@@ -48,7 +48,7 @@ class VectorProblems:
         """Write the line if anything was noted.
 
         Args:
-            texts: How many texts the model was asked about.
+            texts: How many texts were sent to the model.
         """
         if self._counts:
             LOGGER.warning(
@@ -115,7 +115,7 @@ class TextEmbedding:
             yield positions, [self._texts[position] for position in positions]
 
     def answered(self, positions: Sequence[int], answer: Any) -> None:
-        """Keep what of an answer can be stored.
+        """Keep the vectors of an answer that can be stored.
 
         Raises:
             UnusableVectorError: There are more or fewer vectors than texts.
@@ -129,13 +129,13 @@ class TextEmbedding:
                 self._problems.note(error, 1)
 
     def failed(self, positions: Sequence[int], error: Exception) -> None:
-        """Note that the model failed at a batch, part of which may be asked about again."""
+        """Note that the model failed at a batch, part of which may be sent again."""
         given_up = self._batches.failed(positions)
         if given_up:
             self._problems.note(error, given_up)
 
     def log(self) -> None:
-        """Tell in one log line what the model failed at, without any text."""
+        """Log in one line how many texts the model failed at and why, without any text."""
         self._problems.log(len(self._wanted))
 
 
@@ -157,10 +157,10 @@ def checked_answer(answer: Any, texts: int) -> list[Any]:
 
 
 def checked_vector(vector: Any) -> Vector:
-    """Return a vector as plain floats, if an index with cosine similarity takes it.
+    """Return a vector as plain floats, if an index with cosine similarity accepts it.
 
     Raises:
-        UnusableVectorError: It does not.
+        UnusableVectorError: The index does not accept it.
     """
     try:
         # An array accepts all kinds of numbers, such as those of numpy, but no text.
@@ -171,7 +171,7 @@ def checked_vector(vector: Any) -> Vector:
         raise UnusableVectorError(
             f"a vector of {len(numbers)} dimensions, where 1 to {MAX_DIMENSIONS} can be stored"
         )
-    # Also false for what is infinite or not a number.
+    # Also false for infinity and NaN.
     if not LEAST_SQUARE <= sum(number * number for number in numbers) <= GREATEST_SQUARE:
         raise UnusableVectorError("a vector that is zero or not finite")
     return numbers

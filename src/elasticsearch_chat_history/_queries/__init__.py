@@ -1,1 +1,1 @@
-"""What is asked: queries, their sort, and what their answers mean."""
+"""Queries, sorts and aggregations, and what the responses to them mean."""

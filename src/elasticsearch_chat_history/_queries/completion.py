@@ -1,4 +1,4 @@
-"""Completing the documents of upstream: the text for search, the type, and the place."""
+"""Completing the documents of upstream: the text for search, the type, and the `seq`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Placed:
 
     @classmethod
     def of(cls, hits: Iterable[Hit]) -> Placed:
-        """Return what the sorted hits of `placed_query` say."""
+        """Return the documents and their `seq` from the sorted hits of `placed_query`."""
         documents: set[Key] = set()
         earliest: dict[Moment, int] = {}
         for hit in hits:
@@ -46,7 +46,7 @@ class Placed:
 def incomplete_query(*, vectors: bool = False) -> dict[str, Any]:
     """Return the query that finds messages without `seq` or `type`, or without a vector.
 
-    Nothing is asked of `content`, which is there but empty for a message without text.
+    `content` is not checked, because it is empty for a message without text.
 
     Args:
         vectors: Whether messages should have vectors.
@@ -59,7 +59,7 @@ def incomplete_query(*, vectors: bool = False) -> dict[str, Any]:
 def placed_query(moments: Sequence[Moment]) -> dict[str, Any]:
     """Return the query that finds the messages with `seq` of these sessions and times.
 
-    There must be at least one. It also finds those of one session at the time of another.
+    `moments` must not be empty. The query also finds those of one session at a time of another.
     """
     sessions, times = (set(values) for values in zip(*moments, strict=True))
     return messages_only(
@@ -91,7 +91,7 @@ def unplaced_moments(hits: Iterable[Hit]) -> list[Moment]:
 
 
 def updates_of(hits: Sequence[Hit], placed: Placed) -> list[Update]:
-    """Return what completes these documents, in the order in which it has to happen.
+    """Return the updates that complete these documents, in the order in which to send them.
 
     Newest first: documents with `seq` sort after those without, so that the messages of each
     millisecond keep their order wherever this is interrupted. For the same reason a document that

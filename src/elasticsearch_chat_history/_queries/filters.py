@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 Clauses = list[dict[str, Any]]
 
-# `index.max_terms_count` of an index unless its operator changed it.
+# The default of `index.max_terms_count`.
 MAX_TERMS = 65_536
-# Well below the largest request that a node accepts unless its operator changed it, 100 MB.
+# Well below the default of `http.max_content_length`, 100 MB.
 MAX_TERMS_BYTES = 16_000_000
 
 
@@ -53,7 +53,7 @@ def time_filters(
 
 
 def age_filters(older_than: object) -> Clauses:
-    """Return the clause that finds messages from before a time, or from longer ago than this."""
+    """Return the clause that finds messages from before a time, or older than an age."""
     if isinstance(older_than, timedelta):
         if older_than <= timedelta(0):
             raise ValueError(f"older_than must be longer than zero, but is {older_than}")
@@ -69,7 +69,7 @@ def age_filters(older_than: object) -> Clauses:
 
 
 def later_of(begin: int | None, ttl: timedelta | None) -> int | None:
-    """Return `begin`, or the time since which messages are within `ttl` if that is later."""
+    """Return the later of `begin` and the time since which messages are within `ttl`."""
     if ttl is None:
         return begin
     oldest = milliseconds_now() - ttl // MILLISECOND
@@ -80,14 +80,14 @@ def time_range(**bounds: int | None) -> Clauses:
     """Return the clause that finds messages by their time in milliseconds; none without bounds.
 
     Args:
-        bounds: Times under the names that a range query has for them, such as `gte` and `lt`.
+        bounds: Times by the parameters of a range query, such as `gte` and `lt`.
     """
     given = {bound: time for bound, time in bounds.items() if time is not None}
     return [{"range": {"created_at": {**given, "format": "epoch_millis"}}}] if given else []
 
 
 def milliseconds_now() -> int:
-    """Return the time as `created_at` counts it."""
+    """Return the current time in milliseconds since 1970, as in `created_at`."""
     return time.time_ns() // 1_000_000
 
 
@@ -112,7 +112,7 @@ def message_filters(
 def metadata_filters(metadata: object, *, deleting: bool = False) -> list[dict[str, Any]]:
     """Return the clauses that find messages with all of these keys and values.
 
-    A list means any of its values, None that there is no such key.
+    A list matches any of its values; None matches messages without the key.
 
     Args:
         metadata: The keys and values; None finds all messages.
@@ -120,7 +120,7 @@ def metadata_filters(metadata: object, *, deleting: bool = False) -> list[dict[s
             what a failed look-up returns, and would find all messages of langchain-elasticsearch.
 
     Raises:
-        TypeError: It is no mapping.
+        TypeError: It is not a mapping.
         ValueError: A key or value is one that no message can have, or a list is empty.
     """
     leaves = _leaves(checked_metadata(metadata) or {}, "metadata")
@@ -188,7 +188,7 @@ def checked_time(name: str, time: object) -> int | None:
         raise TypeError(f"{name} must be a datetime.datetime, but is a {type(time).__name__}")
     if time.utcoffset() is None:
         raise ValueError(
-            f"{name} must say which time it is everywhere: add a time zone to {time.isoformat()}, "
+            f"{name} must have a time zone: add one to {time.isoformat()}, "
             "such as tzinfo=datetime.timezone.utc"
         )
     # With integers: a float would make some times a millisecond later.
@@ -223,5 +223,5 @@ def _clause(path: str, values: list[Any]) -> dict[str, Any]:
 
 
 def _term(value: object) -> str:
-    # As the field keeps what a document has in this place: the text of the JSON.
+    # A `flattened` field indexes values that are not strings as the text of their JSON.
     return value if isinstance(value, str) else json.dumps(value)

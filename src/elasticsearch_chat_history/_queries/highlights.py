@@ -25,7 +25,7 @@ MAX_CHARACTERS = 100_000
 
 @dataclass(frozen=True)
 class Highlighter:
-    """Asks for the highlights of one request, and takes them out of its hits."""
+    """Requests the highlights of one search, and reads them from its hits."""
 
     mark: str = field(default_factory=secrets.token_hex)
 
@@ -38,7 +38,7 @@ class Highlighter:
         return f"</{self.mark}>"
 
     def request(self, query: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what to ask for, to see where `query` matches a text."""
+        """Return the part of a search that highlights where `query` matches a text."""
         return {
             "fields": {"content": {"highlight_query": query}},
             "pre_tags": [self._begin],
@@ -47,7 +47,7 @@ class Highlighter:
         }
 
     def highlights_of(self, hit: Hit) -> tuple[Highlight, ...]:
-        """Return the highlights of a hit; none where its text did not match."""
+        """Return the highlights of a hit; none if its text did not match."""
         fragments = hit.get("highlight", {}).get("content", ())
         return tuple(self._highlight(fragment) for fragment in fragments)
 

@@ -1,4 +1,4 @@
-"""Finding the last messages of a session without visiting all that came before.
+"""Finding the last messages of a session without visiting all earlier ones.
 
 A search for the newest few visits every message of the session, because a segment keeps them
 oldest first: each message sorts before the previous ones. So a search stops after a number of
@@ -50,7 +50,7 @@ class LastMessages:
         self.most_visited: int | None = MOST_VISITED
 
     def finished(self, hits: Sequence[Hit], *, stopped: bool) -> bool:
-        """Tell whether `hits` are the last messages; else say where to search next.
+        """Tell whether `hits` are the last messages; otherwise set where to search next.
 
         Args:
             hits: What the search found, newest first.

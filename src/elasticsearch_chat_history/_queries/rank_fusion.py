@@ -1,4 +1,4 @@
-"""One ranking out of several, by reciprocal rank fusion.
+"""Combining several rankings into one, by reciprocal rank fusion.
 
 After Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual
 Rank Learning Methods" (2009): an item gets 1 / (60 + rank) for its rank in each ranking, counted
@@ -23,13 +23,13 @@ def fused(
     """Return the items of all rankings with their scores, best first.
 
     Args:
-        rankings: Each with its best first; none has two items of one key.
+        rankings: Each with its best item first, and with each key only once.
         key: Tells which items of two rankings are the same.
 
     Returns:
-        Of the same items the one that stands highest, and the one of the earlier ranking if they
-        stand equally high. Equal scores are in the order of the highest rank, and then of the
-        rankings.
+        Of items with the same key, the one with the highest rank, or the one of the earlier
+        ranking if the ranks are equal. Items with equal scores are sorted by their highest rank,
+        then by ranking.
     """
     scores: dict[Hashable, float] = {}
     highest: dict[Hashable, tuple[int, int, Item]] = {}

@@ -1,4 +1,4 @@
-"""What a search asks for, checked once."""
+"""The arguments of a search, checked once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODES = ("text", "semantic", "hybrid")
 
 
 class RetrieverOptions(TypedDict, total=False):
-    """What a retriever searches with, and the name and tags that it has in LangChain's traces."""
+    """The search options of a retriever, and its name and tags in LangChain's traces."""
 
     session_id: str | None
     types: Sequence[str] | None
@@ -46,18 +46,18 @@ class RetrieverOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """A search whose arguments can be used.
+    """The checked arguments of a search.
 
     Attributes:
-        query: The whole text, as a model of meaning gets it.
-        text: What is looked for in it; None if there is no word.
+        query: The whole text, for the embedding model.
+        text: Its words and phrases; None if it has none.
         filters: The clauses that a message must match.
-        types: The types that it may have; None allows all.
+        types: The types that a message may have; None allows all.
         limit: How many hits to return.
-        per_session: Whether each session is found once.
+        per_session: Whether to return only the best hit of each session.
         operator: Whether any of the words must match, or all.
-        fuzzy: Whether words match that are like those looked for.
-        mode: By what messages are found.
+        fuzzy: Whether similar words match too.
+        mode: How messages are matched: by text, by meaning, or both.
     """
 
     query: str
@@ -91,13 +91,13 @@ def search_request(
 
     Raises:
         ValueError: An argument has an unusable value.
-        TypeError: It is of the wrong type.
+        TypeError: An argument is of the wrong type.
     """
     if not isinstance(query, str):
         raise TypeError(f"query must be a str, but is a {type(query).__name__}")
     if _one_of("mode", mode, MODES) != "text" and not has_embeddings:
         raise ValueError(
-            f"mode {mode!r} compares meanings: give the store a model, embeddings=..., or search "
+            f"mode {mode!r} needs an embedding model: give the store embeddings=..., or search "
             "with mode='text'"
         )
     if checked_count("limit", limit) > MAX_HITS:

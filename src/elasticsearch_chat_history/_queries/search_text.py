@@ -1,8 +1,8 @@
-"""The query of a search for text: built from its words and quoted phrases, never parsed as syntax.
+"""The query of a text search: built from words and quoted phrases, never parsed as query syntax.
 
-A node allows a query at least 1,024 clauses, to which each word adds one for each field, a fuzzy
-word one for each word that is like it, and since Elasticsearch 9 a phrase one for each of its
-words: https://www.elastic.co/docs/reference/elasticsearch/configuration-reference/search-settings
+A node allows a query at least 1,024 clauses. Each word adds one for each field, a fuzzy word one
+for each similar word, and since Elasticsearch 9 a phrase one for each of its words:
+https://www.elastic.co/docs/reference/elasticsearch/configuration-reference/search-settings
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ Clause = dict[str, Any]
 
 # At most four times as many clauses: two fields, each with a second form of the words.
 MAX_WORDS = 200
-# A node needs some milliseconds for each on each shard to find those that are alike.
+# A node needs some milliseconds on each shard to expand one.
 MAX_FUZZY_WORDS = 50
 MAX_CHARACTERS = 4_000
-# How many words that are alike a fuzzy one stands for; Elasticsearch's own default.
-MAX_ALIKE = 50
+# To how many similar words a fuzzy word expands: the default of `max_expansions`.
+MAX_EXPANSIONS = 50
 # Each shard looks at more neighbours than are returned, so that few near ones are missed.
 CANDIDATES_FOR_EACH = 2
 MIN_CANDIDATES = 100
 
-# Scripts that are written without spaces, and symbols: each character may be a word of its own.
+# Scripts that are written without spaces, and symbols: each character may be a word.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2070-\u2fff\u3040-\U0010ffff"
-# As fine as any usual analyzer cuts; the standard one cuts what is longer than 255 characters.
+# As fine as any usual analyzer splits; the standard one splits words of over 255 characters.
 WORD = re.compile(rf"[{UNSPACED}]|[^\W\d_{UNSPACED}]{{1,255}}|\d{{1,255}}")
-# Telephones write typographic quotes.
+# Phones write typographic quotes.
 QUOTED = re.compile('["“”„]([^"“”„]*)["“”„]')
 
 
 @dataclass(frozen=True)
 class SearchText:
-    """What a text looks for.
+    """The words and phrases of a search text.
 
     Attributes:
         words: The words outside of quotes, as one text.
-        phrases: What is in quotes.
+        phrases: The texts in quotes.
     """
 
     words: str
     phrases: tuple[str, ...]
 
     @property
-    def max_alike(self) -> int:
-        """For how many words a fuzzy one may stand, so that all together are not too many."""
+    def max_expansions(self) -> int:
+        """To how many words a fuzzy one may expand, so that all together are not too many."""
         fuzzy = _count(self.words)
         exact = sum(_count(phrase) for phrase in self.phrases)
-        return min(MAX_ALIKE, max(1, (MAX_WORDS - exact) // max(1, fuzzy)))
+        return min(MAX_EXPANSIONS, max(1, (MAX_WORDS - exact) // max(1, fuzzy)))
 
 
 def search_text(query: str, *, fuzzy: bool = False) -> SearchText | None:
-    """Return what `query` looks for; None if there is no word in it."""
+    """Return the words and phrases of `query`; None if it has none."""
     text = _cut(encodable(query), MAX_FUZZY_WORDS if fuzzy else MAX_WORDS)
     words = QUOTED.sub(" ", text)
     phrases = tuple(phrase for phrase in QUOTED.findall(text) if _count(phrase))
@@ -91,7 +91,7 @@ def content_query(text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
 def history_query(text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
     """Return the query for the words in the JSON of a message.
 
-    There, characters beyond ASCII are escaped, or not: such words are looked for in both forms.
+    Non-ASCII characters may be escaped there, so such words are searched for in both forms.
     """
     listed = [word for word in text.words.split() if _count(word)]
     plain = " ".join(word for word in listed if word.isascii())
@@ -103,7 +103,7 @@ def history_query(text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
     left = MAX_WORDS
     for phrase in (*special, *text.phrases):
         escaped = json.dumps(phrase)[1:-1]
-        # Each escaped character begins a word.
+        # Each escaped character begins a new word.
         length = _count(phrase) + escaped.count("\\")
         if phrase.isascii() or length > left:
             clauses.append(_phrase("history", phrase))
@@ -118,8 +118,8 @@ def message_query(content: Clause, history: Clause, filters: Clauses) -> Clause:
 
     Args:
         content: The query for the text of a message.
-        history: The query for its JSON, where the text was not stored by itself.
-        filters: What has to match besides.
+        history: The query for its JSON, if the text is not a field of its own.
+        filters: The clauses that must match too.
     """
     without_type = {"bool": {"must": history, "must_not": _HAS_TYPE}}
     return {"bool": {**_any_of([content, without_type])["bool"], "filter": filters}}
@@ -139,7 +139,7 @@ def nearest_to(vector: Sequence[float], count: int, filters: Clauses) -> Clause:
 def type_filters(types: Sequence[str] | None) -> Clauses:
     """Return the clauses that find messages of these types.
 
-    Documents without `type` are found that may be of one: their JSON says so in some place.
+    Documents without `type` are found if their JSON mentions one of the types anywhere.
     """
     if types is None:
         return []
@@ -152,7 +152,7 @@ _HAS_TYPE = {"exists": {"field": "type"}}
 
 
 def _words(field: str, text: SearchText, *, operator: str, fuzzy: bool) -> Clause:
-    alike = {"fuzziness": "AUTO", "max_expansions": text.max_alike} if fuzzy else {}
+    alike = {"fuzziness": "AUTO", "max_expansions": text.max_expansions} if fuzzy else {}
     return _match(field, text.words, operator=operator, **alike)
 
 

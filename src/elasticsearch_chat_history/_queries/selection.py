@@ -1,4 +1,4 @@
-"""The searches that read a session, and what their answers say."""
+"""The queries, sorts and page sizes of searches for messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from elasticsearch_chat_history._documents.document import Document, Hit
 
-# `index.max_result_window` of an index unless its operator changed it.
+# The default of `index.max_result_window`.
 MAX_HITS = 10_000
 # Enough to read most sessions with one request, and usually some hundred kilobytes.
 PAGE_SIZE = 1_000
@@ -23,7 +23,7 @@ PAGE_SIZE = 1_000
 PIT_KEEP_ALIVE = "5m"
 # All that a message needs; `content` would send its text a second time.
 MESSAGE_FIELDS = ("history",)
-# A routing value goes into the address of a request, whose length is limited.
+# A routing value is part of the address of a request, whose length is limited.
 MAX_ROUTING_LENGTH = 512
 COPIED_FIELDS = ("history", "session_id", "metadata", VECTOR)
 # A document without these is not ours. If all have them, the filters cost nothing.
@@ -33,13 +33,13 @@ STORED_MESSAGE_FIELDS = ("history", "session_id", "metadata")
 
 @dataclass(frozen=True)
 class Selection:
-    """Which documents to read, in which order, and what of them.
+    """Which documents to read, in which order, and with which fields.
 
     Attributes:
         query: The query that finds them.
         order: The sort.
-        fields: The parts of their source to return.
-        routing: Where they are, in an index routed by session.
+        fields: The fields of their source to return.
+        routing: Their routing value; None searches all shards.
     """
 
     query: dict[str, Any]
@@ -83,7 +83,7 @@ def older_query(session_id: str, documents: Sequence[Document]) -> dict[str, Any
 
 
 def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:
-    """Return the sort that puts messages into their one order, or into its exact reverse.
+    """Return the sort of messages in their total order, or in its exact reverse.
 
     Documents without `seq` come from upstream; `_seq_no` keeps those of one millisecond in the
     order in which they were written.
@@ -104,12 +104,12 @@ def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:
 
 
 def session_by_session() -> list[dict[str, Any]]:
-    """Return the sort that puts messages of many sessions into the one order of each."""
+    """Return the sort by session, and within each session in the total order."""
     return [{"session_id": {"order": "asc", "unmapped_type": "keyword"}}, *total_order()]
 
 
 def messages_only(clauses: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
-    """Return the query that finds what all `clauses` find, and belongs to a session and a time.
+    """Return the query for what matches all `clauses` and has a session and a time.
 
     Other documents have no place in the order, and no page could continue after them.
     """
@@ -117,7 +117,7 @@ def messages_only(clauses: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
 
 
 def oldest_first(newest_first: Sequence[Hit]) -> list[Hit]:
-    """Return hits that were sorted newest first in the order of a read that is not.
+    """Return hits that were sorted newest first in the order of a read that is oldest first.
 
     Upstream's documents of one millisecond on two shards may have equal sort values. Both reads
     return them in the order of the shards, which reversing the list would change.

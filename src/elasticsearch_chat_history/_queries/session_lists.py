@@ -1,4 +1,4 @@
-"""Lists of sessions: what is asked for, and the summary of each session in the answer."""
+"""Lists of sessions: the aggregations, and the summary of each session in the response."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ ORDERS = ("recent", "id")
 SESSIONS_AT_ONCE = 500
 # Keys are small; their number is bounded by `search.max_buckets`, 65,536.
 KEYS_AT_ONCE = 10_000
-# How many of the most recent sessions to look at first for a page further down.
+# How many of the most recent sessions to search first for a later page.
 FIRST_WINDOW = 1_000
 # Groups by session, in the order of the ids.
 SOURCES = [{"session_id": {"terms": {"field": "session_id"}}}]
 
 
 def checked_order(order: object) -> SessionOrder:
-    """Return `order` if there is such an order of sessions."""
+    """Return `order` if it is an order of sessions."""
     if order not in ORDERS:
         raise ValueError(f"order must be 'recent' or 'id', but is {order!r:.100}")
     return cast("SessionOrder", order)
@@ -55,24 +55,23 @@ def checked_page_limit(limit: object) -> int:
     count = checked_count("limit", limit)
     if count > MAX_HITS:
         raise ValueError(
-            f"limit must be at most {MAX_HITS}, but is {count}; "
-            "get the sessions behind these with after"
+            f"limit must be at most {MAX_HITS}, but is {count}; get further sessions with after"
         )
     return count
 
 
 def checked_after(after: object) -> SessionSummary | None:
-    """Return `after` if it is None or a session of the page before."""
+    """Return `after` if it is None or a session of the previous page."""
     if after is None:
         return None
     if not isinstance(after, SessionSummary):
         raise TypeError(
-            "after must be the last SessionSummary of the page before, "
+            "after must be the last SessionSummary of the previous page, "
             f"but is a {type(after).__name__}"
         )
     if after.last_at.utcoffset() is None:
         raise ValueError(
-            "after must be a SessionSummary as it was listed: its last_at has no zone"
+            "after must be a SessionSummary as it was listed: its last_at has no time zone"
         )
     return after
 
@@ -80,7 +79,7 @@ def checked_after(after: object) -> SessionSummary | None:
 def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:
     """Return the aggregation that finds the next `count` sessions in the order of their ids.
 
-    It is exact on any number of shards, and continues where it ended:
+    It is exact on any number of shards, and can continue after the last session:
     https://www.elastic.co/docs/reference/aggregations/search-aggregations-bucket-composite-aggregation
     """
     composite: dict[str, Any] = {"size": count, "sources": SOURCES}
@@ -90,7 +89,7 @@ def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:
 
 
 def summaries_by_id(count: int, after: str | None) -> dict[str, Any]:
-    """Return the aggregation of the next `count` sessions with what a summary tells of each."""
+    """Return the aggregation of the next `count` sessions with the values of their summaries."""
     return {"sessions": {**keys_by_id(count, after)["sessions"], "aggregations": _details()}}
 
 

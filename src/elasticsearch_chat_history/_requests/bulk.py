@@ -1,4 +1,4 @@
-"""The bulk request: its lines, its limits, and what its answer says of each document."""
+"""The bulk request: its lines, its limits, and what the response says of each document."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RETRIES_ON_CONFLICT = 3
 
 
 def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = None) -> bytes:
-    """Return the two lines of a bulk request that create `document`, and nothing if it exists."""
+    """Return the two lines of a bulk request that create `document` unless it exists."""
     action: dict[str, Any] = {
         "_id": document.id,
         "dynamic_templates": write_guard(layout),

@@ -1,4 +1,4 @@
-"""The client: checked, made from an address, and marked with our name."""
+"""The client: checked, or created from an address, with our user agent."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def connection_arguments(
     es_api_key: str | None,
     es_password: str | None,
 ) -> dict[str, Any]:
-    """Return what the constructor of an Elasticsearch client needs to be given.
+    """Return the arguments for the constructor of an Elasticsearch client.
 
     Raises:
         ValueError: There is no address, or two; or half of a user's credentials.
-        TypeError: An argument is not a text.
+        TypeError: An argument is not a str.
     """
     _check_texts(
         es_url=es_url,
@@ -103,7 +103,7 @@ def _check_texts(**arguments: object) -> None:
 
 
 def _address_and_credentials(es_url: str) -> tuple[str, tuple[str, str] | None]:
-    # Credentials within the address would show in the repr of each node and each error.
+    # Credentials in the address would appear in the repr of each node and each error.
     parts = _split(es_url)
     if parts is None:
         raise ValueError(
@@ -118,7 +118,7 @@ def _address_and_credentials(es_url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _split(es_url: str) -> SplitResult | None:
-    """Return the parts of an address; None if one is missing that is needed."""
+    """Return the parts of an address; None if a needed one is missing."""
     try:
         parts = urlsplit(es_url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port

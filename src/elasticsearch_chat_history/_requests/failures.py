@@ -30,7 +30,7 @@ STATUS_CONFLICT = 409
 STATUS_TOO_LARGE = 413
 STATUS_TOO_MANY = 429
 RETRIABLE_STATUSES = frozenset({STATUS_TOO_MANY, 502, 503, 504})
-# How Elasticsearch refuses a document for want of an index or of one of its fields.
+# How Elasticsearch refuses a document if the index or one of its fields is missing.
 UNPREPARED = frozenset({"index_not_found_exception", "strict_dynamic_mapping_exception"})
 LACKS_SESSIONS = re.compile(r"no mapping found for [`\[]session_id[`\]]", re.IGNORECASE)
 # What urllib3, aiohttp, httpx and asyncio say of connections that can never be used again.
@@ -46,13 +46,13 @@ class Failure:
     """Why a document is not stored.
 
     Attributes:
-        reason: The kind of the failure, without anything of the document.
+        reason: The kind of the failure, without any content of the document.
         retriable: Whether the same request may succeed later.
-        overload: Whether the server had no room for it.
-        unprepared: Whether the index has vanished, or lacks fields.
+        overload: Whether the server had no room for it (413, 429).
+        unprepared: Whether the index was deleted, or lacks fields.
         refused: Whether Elasticsearch refuses the document itself.
-        shut_out: Whether the server refused the credentials.
-        cause: The client's error, where the request failed as a whole.
+        unauthorized: Whether the server refused the credentials.
+        cause: The client's error, if the request failed as a whole.
     """
 
     reason: str
@@ -60,27 +60,27 @@ class Failure:
     overload: bool = False
     unprepared: bool = False
     refused: bool = False
-    shut_out: bool = False
+    unauthorized: bool = False
     cause: Exception | None = None
 
 
-def failure_of_request(error: Exception, count: int, *, let_in: bool = False) -> Failure:
+def failure_of_request(error: Exception, count: int, *, may_return: bool = False) -> Failure:
     """Return what an error of the whole request means for each of its `count` documents.
 
     Args:
         error: What the client raised.
         count: How many documents the request held.
-        let_in: Whether the server may soon accept the credentials, if it refused them.
+        may_return: Whether the server may soon accept the credentials, if it refused them.
     """
     status = getattr(error, "status_code", None)
-    shut_out = let_in and is_shut_out(error)
+    unauthorized = may_return and is_unauthorized(error)
     # A request that is too large says nothing about each of its documents.
     divisible = status == STATUS_TOO_LARGE and count > 1
     return Failure(
         describe(error),
-        retriable=is_retriable(error) or divisible or shut_out,
+        retriable=is_retriable(error) or divisible or unauthorized,
         overload=status in (STATUS_TOO_LARGE, STATUS_TOO_MANY),
-        shut_out=shut_out,
+        unauthorized=unauthorized,
         cause=error,
     )
 
@@ -130,7 +130,7 @@ def is_closed_for_good(error: Exception) -> bool:
     return isinstance(error, ConnectionError) and bool(CLOSED_FOR_GOOD.search(str(error.message)))
 
 
-def is_shut_out(error: Exception) -> bool:
+def is_unauthorized(error: Exception) -> bool:
     """Tell whether the server refused the credentials."""
     return isinstance(error, ApiError) and error.status_code == STATUS_UNAUTHORIZED
 
@@ -151,7 +151,7 @@ def missing_index_ignored() -> Iterator[None]:
 
 
 def is_refused_answer(error: Exception) -> bool:
-    """Tell whether a node had no memory for an answer, so that a smaller one may do.
+    """Tell whether a node had no memory for a response; a smaller one may succeed.
 
     If it runs out of memory while it merges aggregations of several shards, it cancels the search
     and may answer with status 400 only: https://github.com/elastic/elasticsearch/issues/100843
@@ -160,21 +160,21 @@ def is_refused_answer(error: Exception) -> bool:
     return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))
 
 
-def is_lost_snapshot(error: Exception) -> bool:
-    """Tell whether a point in time has expired, or went with its node."""
+def is_lost_point_in_time(error: Exception) -> bool:
+    """Tell whether a point in time has expired, or was lost with its node."""
     return isinstance(error, ApiError) and "search_context_missing_exception" in _kinds(error)
 
 
 def lacks_sessions(error: Exception) -> bool:
-    """Tell whether an index has no field for sessions, as nothing was ever stored in it.
+    """Tell whether an index has no `session_id` field, as no document was ever stored in it.
 
-    A search that sorts or collapses by it is then refused.
+    A search that sorts or collapses by the field is then refused.
     """
     return isinstance(error, ApiError) and LACKS_SESSIONS.search(str(error)) is not None
 
 
 def index_is_unprepared(error: Mapping[str, Any]) -> bool:
-    """Tell whether a document was refused because its index vanished or lost its fields."""
+    """Tell whether a document was refused because its index is missing or lacks fields."""
     return error.get("type") in UNPREPARED or GUARD in error.get("reason", "")
 
 

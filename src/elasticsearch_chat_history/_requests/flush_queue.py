@@ -35,7 +35,7 @@ class Wakeable(Protocol):
 
 
 class PendingWrite:
-    """The documents of one caller, and what became of them."""
+    """The documents of one caller, and their outcomes."""
 
     def __init__(self, lines: Sequence[bytes], signal: Wakeable, budget: RetryBudget) -> None:
         self.lines = list(lines)
@@ -52,7 +52,7 @@ class PendingWrite:
 
     @property
     def settled(self) -> bool:
-        """Whether it is known of each document what became of it."""
+        """Whether the outcome of each document is known."""
         return not self.unsent and not self.in_flight
 
 
@@ -146,7 +146,7 @@ class FlushQueue:
         return batch
 
     def settle(self, batch: Batch, failures: Sequence[Failure | None], *, reached: bool) -> None:
-        """Note what became of each document, and wake the callers whose last one it was."""
+        """Note the outcome of each document, and wake the callers whose documents are settled."""
         touched: dict[int, tuple[PendingWrite, dict[int, Failure]]] = {}
         for (write, position), failure in zip(batch, failures, strict=True):
             _, failed = touched.setdefault(id(write), (write, {}))
@@ -170,7 +170,7 @@ class FlushQueue:
                     write.signal.wake()
 
     def requeue(self, batch: Batch) -> None:
-        """Put back what a leader could not finish: the outcome of its request is not known.
+        """Queue again what a leader could not finish: the outcome of its request is not known.
 
         The documents keep their ids, so those that were stored nevertheless are not duplicated.
         """
@@ -186,7 +186,7 @@ class FlushQueue:
             self._step_down(write)
 
     def leave(self, write: PendingWrite) -> None:
-        """Forget a write whose caller was cancelled, or has got what it waited for."""
+        """Remove a write whose caller was cancelled or has its outcomes."""
         with self._lock:
             write.gone = True
             write.unsent.clear()

@@ -11,14 +11,14 @@ from elasticsearch_chat_history._requests.failures import (
     STATUS_CONFLICT,
     STATUS_FORBIDDEN,
     STATUS_NOT_FOUND,
-    is_shut_out,
+    is_unauthorized,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # A starting node refuses all credentials until it has read users and API keys from its index.
-LET_IN_SECONDS = 10.0
+UNAUTHORIZED_SECONDS = 10.0
 # Elasticsearch checks the credentials before it answers so; a proxy may answer 429 or 502 itself.
 STATUSES_OF_ACCEPTED = frozenset({STATUS_FORBIDDEN, STATUS_NOT_FOUND, STATUS_CONFLICT})
 
@@ -46,10 +46,10 @@ class Login:
         ):
             self._accepted = True
             self._refused_at = None
-        elif is_shut_out(error) and self._refused_at is None:
+        elif is_unauthorized(error) and self._refused_at is None:
             self._refused_at = self._now()
 
     def may_return(self) -> bool:
         """Tell whether the server may soon accept the credentials that it has just refused."""
         since = self._refused_at
-        return self._accepted and since is not None and self._now() - since < LET_IN_SECONDS
+        return self._accepted and since is not None and self._now() - since < UNAUTHORIZED_SECONDS

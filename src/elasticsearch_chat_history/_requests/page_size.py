@@ -33,28 +33,28 @@ class PageSize:
         self._lost = 0
         self.message_bytes = message_bytes or 0
         self.messages = min(wanted, self._fitting())
-        self.to_blame = False
+        self.too_large = False
 
-    def blame(self, error: Exception) -> bool:
-        """Note a failure of the current page, and tell whether its size may be the cause."""
-        self.to_blame = False
+    def note_failure(self, error: Exception) -> bool:
+        """Note a failure of the current page; tell whether its size may be the cause."""
+        self.too_large = False
         if self.messages > 1 and is_refused_answer(error):
             # No page of this size again.
             self._wanted = max(1, self.messages // 2)
-            self.to_blame = True
+            self.too_large = True
         elif self.messages > 1 and isinstance(error, ConnectionTimeout):
-            self.to_blame = True
+            self.too_large = True
         elif self.messages > 1 and is_retriable(error) and not isinstance(error, ApiError):
             # A node that ran out of memory must not be asked for the same page for ever.
             self._lost += 1
-            self.to_blame = self._lost > LOST_CONNECTIONS
-        return self.to_blame
+            self.too_large = self._lost > LOST_CONNECTIONS
+        return self.too_large
 
     def shrink(self) -> None:
-        """Make the next page smaller, as this one was too much."""
+        """Make the next page smaller, because this one was too large."""
         self.messages = max(1, min(self._wanted, self.messages // STEP))
         self._lost = 0
-        self.to_blame = False
+        self.too_large = False
 
     def learn(self, hits: Sequence[Hit]) -> None:
         """Let the next page grow as far as the messages of this one allow."""

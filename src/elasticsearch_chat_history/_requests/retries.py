@@ -34,7 +34,7 @@ def longest_wait(max_retries: int) -> float:
 
 
 def jittered(delay: float) -> float:
-    """Return between half and all of `delay`, so that clients do not come back all at once."""
+    """Return between half and all of `delay`, so that clients do not retry all at once."""
     return delay * random.uniform(0.5, 1.0)  # noqa: S311  # not a secret
 
 

@@ -94,7 +94,7 @@ class TransportState:
             self.reached = True
 
     def queue(self, key: Hashable, *, max_leaders: int) -> FlushQueue:
-        """Return the queue for `key`; it lives as long as somebody holds it."""
+        """Return the queue for `key`; it exists as long as a writer uses it."""
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues.setdefault(key, FlushQueue(max_leaders))
@@ -165,7 +165,7 @@ def cluster_of(client: Any) -> Hashable:
 
 
 def known_layout(index: Hashable) -> IndexLayout | None:
-    """Return what this process knows of an index of a cluster, if it has looked at it."""
+    """Return the layout of an index of a cluster, if this process has checked it."""
     return _LAYOUTS.get(index)
 
 

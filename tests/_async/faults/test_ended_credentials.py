@@ -28,7 +28,7 @@ async def user_client(
 ) -> AsyncIterator[AsyncElasticsearch]:
     """A client whose user may do all, until a test changes the password."""
     # As long as a node takes to start would only make the test longer.
-    monkeypatch.setattr(login, "LET_IN_SECONDS", 2.0)
+    monkeypatch.setattr(login, "UNAUTHORIZED_SECONDS", 2.0)
     administrator.security.put_user(username=USER, password=PASSWORD, roles=["superuser"])
     async with AsyncElasticsearch(lone_node.url, basic_auth=(USER, PASSWORD)) as client:
         yield client

@@ -1,1 +1,1 @@
-"""One index as one client sees it: its requests, and what is made of them."""
+"""One index as one client sees it, and the work on it: preparing, paging, writing, searching."""

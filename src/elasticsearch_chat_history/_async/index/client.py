@@ -14,11 +14,11 @@ from elasticsearch_chat_history._requests.connection import (
 
 
 class AsyncConnection:
-    """A client that a store and its histories share; it is closed here if it was made here.
+    """A client that a store and its histories share; it is closed here if it was created here.
 
     Args:
-        index: The index that it is for, as a warning names it.
-        given: The caller's client; None makes one from `address`.
+        index: The index, to name it in a warning.
+        given: The caller's client; None creates one from `address`.
         address: The arguments of the public classes that begin with `es_`.
 
     Attributes:
@@ -40,13 +40,13 @@ class AsyncConnection:
             self._owned = True
 
     async def aclose(self) -> None:
-        """Close the client if it was made here. Closing twice does nothing."""
+        """Close the client if it was created here. Closing twice is safe."""
         was_closed, self.closed = self.closed, True
         if self._owned and not was_closed:
             await self.client.close()
 
     def __del__(self) -> None:
-        """Warn as Python does for files and sockets that nobody closed."""
+        """Warn, as Python does for unclosed files and sockets."""
         if self._owned and not self.closed:
             warnings.warn(
                 f"Unclosed Elasticsearch client of the chat history in index {self._index!r}",

@@ -44,12 +44,12 @@ async def delete_matching(
     https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-delete-by-query
 
     Args:
-        index: The index; a missing one holds nothing to delete.
+        index: The index; if it does not exist, there is nothing to delete.
         query: What to delete.
-        routing: Where the documents are, in an index routed by session.
+        routing: The routing value of the documents; None in an index without routing.
 
     Raises:
-        ChatHistoryError: Others changed some of the documents in each of many passes.
+        ChatHistoryError: Somebody else changed some of the documents in each of many passes.
     """
     deleted = contested = 0
     in_steps = await index.refresh()
@@ -74,16 +74,16 @@ async def delete_matching(
             contested += 1
             if contested == MAX_CONTESTED_PASSES:
                 raise ChatHistoryError(
-                    f"{conflicts} messages in index {index.name!r} may not be deleted: somebody "
+                    f"{conflicts} messages in index {index.name!r} may be left: somebody "
                     f"else changed them in each of {contested} attempts. Try again later."
                 )
-            # The deletion itself refreshes only where something went.
+            # The deletion itself refreshes only if it has deleted something.
             await index.refresh()
     return deleted
 
 
 async def remove(index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refresh) -> list[Hit]:
-    """Remove the documents of `hits`; return those that were there until this call.
+    """Remove the documents of `hits`; return those that this call removed.
 
     If the response to an attempt was lost and the next attempt finds a document gone, it counts as
     removed by this call.
@@ -164,7 +164,7 @@ async def _remove_page(index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refr
         if delay is None:
             first = next((one for one in failures if not one.retriable), failures[0])
             raise ChatHistoryError(
-                f"{len(failures)} messages are not removed from index {index.name!r}: "
+                f"{len(failures)} messages could not be removed from index {index.name!r}: "
                 f"{first.reason}. Remove them again once the cause is gone."
             )
         hits = [hit for hit, outcome in outcomes if isinstance(outcome, Failure)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def with_vectors(
     documents: Sequence[Document], embeddings: Embeddings
 ) -> Sequence[Document]:
-    """Return the documents, those with a text with its vector, as far as the model gives one."""
+    """Return the documents with the vectors of their texts, as far as the model returns any."""
     vectors = await vectors_of([document.content for document in documents], embeddings)
     return with_each(documents, vectors)
 

@@ -16,7 +16,7 @@ from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH, Update
 from elasticsearch_chat_history._requests.failures import (
     is_missing_index,
     is_retriable,
-    is_shut_out,
+    is_unauthorized,
     missing_index_ignored,
 )
 from elasticsearch_chat_history._requests.product import from_elasticsearch
@@ -76,7 +76,7 @@ class AsyncChatIndex:
         return AsyncChatIndex(self.client, self.name, self.definition, max_retries=max_retries)
 
     def routing_of(self, session_id: str) -> str | None:
-        """Return the routing value of a session; None where sessions are not kept together."""
+        """Return the routing value of a session; None in an index without routing."""
         return routing_of(session_id) if self.definition.routing else None
 
     def observe(self, session_id: str, hits: Sequence[Hit]) -> None:
@@ -105,8 +105,8 @@ class AsyncChatIndex:
             except (ApiError, TransportError) as error:
                 self.state.answered(error)
                 self.login.answered(error)
-                let_in = is_shut_out(error) and self.login.may_return()
-                retried = let_in or worth_retrying(error)
+                may_return = is_unauthorized(error) and self.login.may_return()
+                retried = may_return or worth_retrying(error)
                 delay = budget.delay(reached=self.state.reached) if retried else None
                 if delay is None:
                     if is_missing_index(error):
@@ -162,12 +162,12 @@ class AsyncChatIndex:
             with missing_index_ignored():
                 await self.send(lambda client: client.indices.refresh(index=self.name))
         except AuthorizationException:
-            # Without the maintenance privilege it becomes visible with the next refresh.
-            LOGGER.debug("Index %r may not be refreshed.", self.name)
+            # Without the maintenance privilege, all becomes visible with the next refresh.
+            LOGGER.debug("There is no privilege to refresh index %r.", self.name)
             return False
         return True
 
-    async def open_snapshot(self, routing: str | None = None) -> str:
+    async def open_point_in_time(self, routing: str | None = None) -> str:
         """Return the id of a new point in time."""
         opened = await self.send(
             lambda client: client.open_point_in_time(
@@ -176,7 +176,7 @@ class AsyncChatIndex:
         )
         return str(opened["id"])
 
-    async def close_snapshot(self, pit_id: str) -> None:
+    async def close_point_in_time(self, pit_id: str) -> None:
         """Close a point in time. It is not retried, as a point in time also expires by itself."""
         try:
             await self.client.close_point_in_time(id=pit_id)

@@ -57,7 +57,7 @@ class AsyncPages:
             # Before the server has ever answered, a failure says nothing about the page.
             worth_retrying=lambda error: (
                 (is_retriable(error) or is_refused_answer(error))
-                and not (self._index.state.reached and page_size.blame(error))
+                and not (self._index.state.reached and page_size.note_failure(error))
             ),
         )
         if "history" in selection.fields:
@@ -70,13 +70,13 @@ class AsyncPages:
         self._index.state.message_bytes[self._index.name] = page_size.message_bytes
 
     async def each(self, selection: Selection, size: PageSize) -> AsyncGenerator[list[Hit], None]:
-        """Yield what `selection` finds in pages from one consistent snapshot.
+        """Yield what `selection` finds in pages from one point in time.
 
-        The pages get smaller where Elasticsearch cannot answer one of the wanted size. A missing
-        index has none.
+        The pages get smaller if Elasticsearch cannot answer one of the wanted size. A missing
+        index has no pages.
         """
         try:
-            pit_id = await self._index.open_snapshot(selection.routing)
+            pit_id = await self._index.open_point_in_time(selection.routing)
         except NotFoundError as error:
             if is_missing_index(error):
                 return
@@ -106,11 +106,11 @@ class AsyncPages:
                     return
                 after = hits[-1]["sort"]
         finally:
-            await self._index.close_snapshot(pit_id)
+            await self._index.close_point_in_time(pit_id)
 
     def shrink_or_raise(self, size: PageSize, error: Exception) -> None:
-        """Make the next page smaller if its size is to blame for `error`; else raise that."""
-        if not size.to_blame:
+        """Make the next page smaller if the size may have caused `error`; otherwise raise it."""
+        if not size.too_large:
             raise error
         LOGGER.warning("A page of %d messages failed: %s", size.messages, describe(error))
         size.shrink()

@@ -74,7 +74,7 @@ async def prepare_now(index: AsyncChatIndex) -> IndexLayout:
 
 
 async def prepare_again(index: AsyncChatIndex, stale: IndexLayout) -> IndexLayout:
-    """Prepare an index again that was removed, or created anew by somebody else."""
+    """Prepare an index again that somebody else has deleted or created again."""
     if forget_layout(index.key, stale):
         # Nothing is wrong: each rollover of an alias is such a change.
         LOGGER.info("Index %r has changed or vanished; it is prepared again.", index.name)
@@ -82,7 +82,7 @@ async def prepare_again(index: AsyncChatIndex, stale: IndexLayout) -> IndexLayou
 
 
 async def prepare_all_fields(index: AsyncChatIndex) -> IndexLayout:
-    """Prepare the index, and look again at one that lacked fields the last time."""
+    """Prepare the index, and check it again if it lacked fields the last time."""
     layout = await prepare(index)
     if not layout.complete:
         forget_layout(index.key, layout)

@@ -47,8 +47,8 @@ class AsyncSearcher:
     Args:
         index: The index.
         request: What to search for.
-        embeddings: The model that tells the meaning of a text, where the search needs one.
-        routing: Where the messages are, in an index routed by session.
+        embeddings: The embedding model, if the search needs one.
+        routing: The routing value of the messages; None searches all shards.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class AsyncSearcher:
             nearest = min(MAX_HITS, nearest * STEP)
 
     async def _search(self, **what: Any) -> Any:
-        """Return the answer of one search; None where there is no index."""
+        """Return the answer of one search; None if the index does not exist."""
         if self._request.per_session:
             what["collapse"] = {"field": "session_id"}
         try:
@@ -157,7 +157,7 @@ class AsyncSearcher:
 
 
 def _hits_of(found: Any) -> list[Hit]:
-    """Return hits sorted by their score as if they were sorted by the total order alone."""
+    """Return the hits with the sort values of the total order only, without the score."""
     if found is None:
         return []
     return [{**hit, "sort": hit["sort"][1:]} for hit in found["hits"]["hits"]]

@@ -60,7 +60,7 @@ class AsyncWriter:
     Args:
         index: The index.
         refresh: When a write returns.
-        embeddings: The model that gives the vectors of documents, if they should have any.
+        embeddings: The embedding model, if documents should have vectors.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class AsyncWriter:
         )
 
     async def store(self, documents: Sequence[Document]) -> set[int]:
-        """Return when all documents are stored; gives the positions of those that were before.
+        """Store all documents; return the positions of those that were stored before.
 
         Raises:
             MessagesNotStoredError: Some are not stored, or it is not known whether they are.
@@ -84,7 +84,7 @@ class AsyncWriter:
         """
         layout = await prepare(self._index)
         if self._embeddings is not None and layout.vectors:
-            # The flush that others wait for has not begun.
+            # Before the documents are queued: no flush of others waits for the model.
             documents = await with_vectors(documents, self._embeddings)
         # It starts here, so that a slow model does not use it up.
         budget = RetryBudget(self._index.max_retries)
@@ -120,8 +120,8 @@ class AsyncWriter:
             await self._index.refresh()
         if stored_without := without_vector - failures.keys():
             LOGGER.warning(
-                "Index %r does not take the vectors of %d messages: they are stored without. "
-                "Use the embedding model that the other vectors of the index are from.",
+                "Index %r refuses the vectors of %d messages: they are stored without vectors. "
+                "Use the embedding model of the other vectors in the index.",
                 self._index.name,
                 len(stored_without),
             )
@@ -137,7 +137,7 @@ class AsyncWriter:
         budget: RetryBudget,
         places: dict[int, str],
     ) -> tuple[dict[int, Failure], set[int]]:
-        """Queue documents, and lead flushes or wait until it is known what became of each.
+        """Queue documents, and lead flushes or wait until the outcome of each is known.
 
         Notes in `places` to which index each went.
 
@@ -197,7 +197,7 @@ class AsyncWriter:
             state.answered(error)
             login.answered(error)
             with_hint(error)
-            failure = failure_of_request(error, len(batch), let_in=login.may_return())
+            failure = failure_of_request(error, len(batch), may_return=login.may_return())
             return [failure] * len(batch)
         state.answered()
         login.answered()
@@ -288,7 +288,7 @@ class AsyncWriter:
     def _error(self, documents: Sequence[Document], failures: dict[int, Failure]) -> Exception:
         first = next(iter(failures.values()))
         refused_as_a_whole = len(failures) == len(documents) and (
-            first.shut_out or not first.retriable
+            first.unauthorized or not first.retriable
         )
         if refused_as_a_whole and first.cause is not None:
             return first.cause

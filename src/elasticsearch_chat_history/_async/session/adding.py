@@ -65,8 +65,8 @@ async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -
         problem = describe(error)
     if problem is not None:
         LOGGER.warning(
-            "Messages of a call that was made again may be out of order in index %r: %s. All are "
-            "stored. To move them takes the index privileges read and index.",
+            "Messages of a repeated call may be out of order in index %r: %s. All are stored. To "
+            "reorder them, the index privileges read and index are needed.",
             session.index.name,
             problem,
         )
@@ -79,7 +79,7 @@ async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[U
         fields=["created_at", "seq"],
     )
     if not stored:
-        # Removed meanwhile.
+        # Deleted meanwhile.
         return []
     found = {
         position: place_of(hit["_source"].get("seq"), hit["_source"]["created_at"])

@@ -1,4 +1,4 @@
-"""Changing a session: messages taken away, replaced, all removed."""
+"""Changing a session: removing messages, or replacing them."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def delete_again(session: AsyncSession, ids: Sequence[str]) -> None:
     try:
         await session.index.refresh()
         await delete_visible(session, ids)
-    except Exception as error:  # noqa: BLE001  # the first error tells more
+    except Exception as error:  # noqa: BLE001  # the first error says more
         LOGGER.warning(
             "New messages of session %r in index %r could not be removed again: %s",
             session.id,

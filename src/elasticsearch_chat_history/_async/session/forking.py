@@ -1,4 +1,4 @@
-"""Copying a session, or its beginning, to another."""
+"""Copying a session, or its first messages, to another session."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 async def fork(
     session: AsyncSession, new: AsyncSession, *, until: str | None, overwrite: bool
 ) -> None:
-    """Copy the messages of a session, up to and with that of the id `until`, to a new one.
+    """Copy the messages of a session, up to and including the id `until`, to a new session.
 
     Raises:
-        SessionExistsError: The new one has messages, and may not be overwritten.
-        ValueError: There is no message of that id.
+        SessionExistsError: The new session has messages, and `overwrite` is not set.
+        ValueError: There is no message with that id.
     """
     await session.index.refresh()
     if until is not None and not await contains(session, until):
-        raise ValueError(f"until is no id of a message in this session: {until!r:.100}")
+        raise ValueError(f"until is not the id of a message in this session: {until!r:.100}")
     old: list[Hit] = []
     async with aclosing(_all_ids(new)) as pages:
         async for hits in pages:
@@ -63,9 +63,9 @@ async def fork(
 
 
 class AsyncCopies:
-    """Stores copies in a session, and knows their ids.
+    """Stores copies in a session, and keeps their ids.
 
-    A copy has the vector of its original, so no model is asked.
+    A copy has the vector of its original, so no embedding model is called.
     """
 
     def __init__(self, session: AsyncSession) -> None:

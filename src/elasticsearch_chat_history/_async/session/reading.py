@@ -26,7 +26,7 @@ from elasticsearch_chat_history._queries.selection import (
     total_order,
 )
 from elasticsearch_chat_history._reporting import logged
-from elasticsearch_chat_history._requests.failures import is_lost_snapshot, is_missing_index
+from elasticsearch_chat_history._requests.failures import is_lost_point_in_time, is_missing_index
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 async def messages(session: AsyncSession, limit: int | None) -> list[BaseMessage]:
-    """Return all messages of a session, or the last `limit`; a window is as models accept it."""
+    """Return the messages of a session, all or the last `limit`, without results of cut calls."""
     reader = AsyncSessionReader(session)
     hits = await (reader.all() if limit is None else reader.last(limit))
     found = [message_of(hit, session.id) for hit in hits]
@@ -51,7 +51,7 @@ async def messages(session: AsyncSession, limit: int | None) -> list[BaseMessage
 async def stored_messages(
     session: AsyncSession, batch_size: int
 ) -> AsyncGenerator[StoredMessage, None]:
-    """Yield the messages of a session one by one from one consistent snapshot."""
+    """Yield the messages of a session one by one from one point in time."""
     reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS)
     with logged("Could not retrieve messages from Elasticsearch"):
         async with aclosing(reader.each(batch_size)) as pages:
@@ -65,8 +65,8 @@ class AsyncSessionReader:
 
     Args:
         session: The session.
-        fields: The parts of their source to return.
-        expired: Whether also those are read that are older than the `ttl` of the session.
+        fields: The fields of their source to return.
+        expired: Whether to read those older than the `ttl` of the session too.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class AsyncSessionReader:
     async def each(
         self, wanted: int | PageSize = PAGE_SIZE, *, newest_first: bool = False
     ) -> AsyncGenerator[list[Hit], None]:
-        """Yield the documents of the session in pages from one consistent snapshot."""
+        """Yield the documents of the session in pages from one point in time."""
         size = self._pages.size(wanted) if isinstance(wanted, int) else wanted
         selection = self._selection(newest_first=newest_first)
         async with aclosing(self._pages.each(selection, size)) as pages:
@@ -145,7 +145,7 @@ class AsyncSessionReader:
     async def _collect_again(self, size: PageSize, limit: int | None) -> list[Hit]:
         # A point in time is lost with its node; another one can be read from the start.
         return await self._index.send(
-            lambda _: self._collect(size, limit), worth_retrying=is_lost_snapshot
+            lambda _: self._collect(size, limit), worth_retrying=is_lost_point_in_time
         )
 
     async def _collect(self, size: PageSize, limit: int | None) -> list[Hit]:

@@ -18,13 +18,13 @@ class AsyncSession:
 
     Args:
         index: The index.
-        session_id: The key of the session, checked.
+        session_id: The checked id of the session.
         options: How it is read and written.
         embeddings: The model of the store, if it has one.
 
     Attributes:
-        id: The key of the session.
-        routing: Where its messages are, in an index routed by session.
+        id: The id of the session.
+        routing: The routing value of its messages; None in an index without routing.
         clock_key: The key of the session for the clock.
         writer: Stores its messages.
     """

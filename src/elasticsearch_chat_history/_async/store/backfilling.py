@@ -41,20 +41,20 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._documents.sequence import Moment
     from elasticsearch_chat_history._requests.bulk import Update
 
-PASSING_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
+TEMPORARY_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
 # A node refuses a query with too many clauses; its limit is at least 1,024.
 MAX_TERMS = 1_000
 
 
 class AsyncBackfill:
-    """Adds missing fields to documents, without changing their order at any moment.
+    """Adds missing fields to documents, without changing their order at any time.
 
     On several shards, upstream's documents of one session and millisecond have no order of their
     own; they keep the one in which they were read.
 
     Args:
         index: The index.
-        embeddings: The model that gives the vectors, if messages should have any.
+        embeddings: The embedding model, if messages should have vectors.
     """
 
     def __init__(self, index: AsyncChatIndex, embeddings: Embeddings | None) -> None:
@@ -68,7 +68,7 @@ class AsyncBackfill:
         self._refused_vectors = 0
 
     async def run(self, size: int) -> int:
-        """Complete what is incomplete now, and return how many documents that were."""
+        """Complete the documents that are incomplete now, and return how many these were."""
         layout = await prepare_all_fields(self._index)
         if not layout.complete:
             raise ChatHistoryError(
@@ -83,8 +83,8 @@ class AsyncBackfill:
         await self._index.refresh()
         if self._refused_vectors:
             LOGGER.warning(
-                "Index %r does not take the vectors of %d messages. Use the embedding model that "
-                "the other vectors of the index are from.",
+                "Index %r refuses the vectors of %d messages. Use the embedding model of the "
+                "other vectors in the index.",
                 self._index.name,
                 self._refused_vectors,
             )
@@ -156,15 +156,15 @@ class AsyncBackfill:
         budget = RetryBudget(self._index.max_retries)
         first = len(outcomes)
         while outcomes:
-            passing: list[tuple[Update, str]] = []
+            temporary: list[tuple[Update, str]] = []
             refused: list[str] = []
             without_vector: list[Update] = []
             for update, outcome in outcomes:
                 error, status = outcome.get("error"), outcome["status"]
                 if error is None:
                     self._completed += update.readable
-                elif status in PASSING_STATUSES:
-                    passing.append((update, describe_answer(error, status)))
+                elif status in TEMPORARY_STATUSES:
+                    temporary.append((update, describe_answer(error, status)))
                 elif status == STATUS_BAD_REQUEST and VECTOR in update.fields:
                     # The vector is the likely cause; the rest is worth having without it.
                     self._refused_vectors += 1
@@ -172,9 +172,9 @@ class AsyncBackfill:
                 # One that is missing was deleted meanwhile.
                 elif status != STATUS_NOT_FOUND:
                     refused.append(describe_answer(error, status))
-            delay = budget.delay(reached=True) if passing else None
+            delay = budget.delay(reached=True) if temporary else None
             if delay is None:
-                refused += [reason for _, reason in passing]
+                refused += [reason for _, reason in temporary]
             self._refusals.update(refused)
             if len(refused) == first:
                 # Then it is most likely the index that refuses, not each document.
@@ -182,7 +182,7 @@ class AsyncBackfill:
             waiting = [update for update in without_vector if update.fields]
             if delay is not None:
                 await asleep(delay)
-                waiting += [update for update, _ in passing]
+                waiting += [update for update, _ in temporary]
             outcomes = [one async for part in self._index.update(waiting) for one in part]
 
     def _raise_refusals(self) -> None:

@@ -28,7 +28,7 @@ from elasticsearch_chat_history._queries.session_lists import (
     too_far,
 )
 from elasticsearch_chat_history._requests.failures import (
-    is_lost_snapshot,
+    is_lost_point_in_time,
     is_refused_answer,
     is_retriable,
     lacks_sessions,
@@ -103,15 +103,15 @@ class AsyncSessionListing:
         return summaries
 
     async def _recent_page(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
-        """Return the first `limit` sessions behind `after`, those written to last first."""
+        """Return the first `limit` sessions after `after`, the most recent first."""
         # A point in time is lost with its node; another one can be read from the start.
         return await self._index.send(
-            lambda _: self._recent(limit, after), worth_retrying=is_lost_snapshot
+            lambda _: self._recent(limit, after), worth_retrying=is_lost_point_in_time
         )
 
     async def _recent(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
         # One point in time for all requests, so that nothing changes between them.
-        pit = {"id": await self._index.open_snapshot(), "keep_alive": PIT_KEEP_ALIVE}
+        pit = {"id": await self._index.open_point_in_time(), "keep_alive": PIT_KEEP_ALIVE}
         try:
             wanted = [session_id for _, session_id in await self._window(limit, after, pit)]
             size = self._pages.size(SESSIONS_AT_ONCE)
@@ -125,15 +125,15 @@ class AsyncSessionListing:
                     summaries += [by_id[session_id] for session_id in ids]
             return summaries
         finally:
-            await self._index.close_snapshot(pit["id"])
+            await self._index.close_point_in_time(pit["id"])
 
     async def _window(
         self, limit: int, after: SessionSummary | None, pit: dict[str, str]
     ) -> list[Position]:
-        """Return where the first `limit` sessions behind `after` are.
+        """Return the positions of the first `limit` sessions after `after`.
 
-        A search that collapses cannot continue behind a hit, so that this one begins at the most
-        recent session for each page:
+        A search with `collapse` cannot continue after a hit of this sort, so each page is searched
+        from the most recent session on:
         https://www.elastic.co/docs/reference/elasticsearch/rest-apis/collapse-search-results
         """
         found: list[Position] = []
@@ -168,13 +168,13 @@ class AsyncSessionListing:
     async def _count_keys(
         self, most: int, after: str | None = None, pit: dict[str, str] | None = None
     ) -> tuple[int, str | None]:
-        """Return how many sessions there are behind `after`, up to `most`, and the last one."""
+        """Return how many sessions come after `after`, up to `most`, and the last one of them."""
         found = await self._search(
             pit=pit,
             size=0,
             track_total_hits=False,
             aggregations=keys_by_id(most, after),
-            # Only that each session is there.
+            # The sessions are only counted.
             filter_path=[
                 "pit_id",
                 "aggregations.sessions.after_key",
@@ -203,7 +203,7 @@ class AsyncSessionListing:
         size: PageSize,
         pit: dict[str, str] | None = None,
     ) -> list[SessionSummary] | None:
-        """Return the sessions of one aggregation, or None where `size` was too much and shrank."""
+        """Return the sessions of one aggregation; None if `size` was too large and was reduced."""
         selection = Selection(messages_only(filters), order=[])
         where = {} if pit is None else {"pit": pit}
         try:

@@ -1,4 +1,4 @@
-"""Messages out of an index as records, and records into it."""
+"""Exporting the messages of an index as records, and importing records."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ async def exported_records(
 
 
 class AsyncRecordLoader:
-    """Stores records under the ids, times and places that they have.
+    """Stores records with their own ids, times and places in the order.
 
     Args:
-        index: Where to store them.
-        embeddings: The model that gives their vectors, if they should have any.
-        refresh: Whether they are visible when the import ends.
-        ensure_ascii: How to write their messages.
+        index: The index to store them in.
+        embeddings: The embedding model, if they should have vectors.
+        refresh: Whether to refresh the index when the import ends.
+        ensure_ascii: Whether to escape non-ASCII characters in `history`.
     """
 
     def __init__(
