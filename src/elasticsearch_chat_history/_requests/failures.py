@@ -51,6 +51,7 @@ class Failure:
         overload: Whether the server had no room for it (413, 429).
         unprepared: Whether the index was deleted, or lacks fields.
         refused: Whether Elasticsearch refuses the document itself.
+        blocked: Whether the index is blocked, for example because the disk is full.
         unauthorized: Whether the server refused the credentials.
         cause: The client's error, if the request failed as a whole.
     """
@@ -60,6 +61,7 @@ class Failure:
     overload: bool = False
     unprepared: bool = False
     refused: bool = False
+    blocked: bool = False
     unauthorized: bool = False
     cause: Exception | None = None
 
@@ -105,6 +107,7 @@ def failure_of_item(item: Mapping[str, Any]) -> Failure | None:
         overload=item["status"] == STATUS_TOO_MANY,
         unprepared=unprepared,
         refused=item["status"] == STATUS_BAD_REQUEST and not unprepared,
+        blocked=error["type"] == "cluster_block_exception",
     )
 
 

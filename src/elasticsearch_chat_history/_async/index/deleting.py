@@ -5,7 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import ApiError, AsyncElasticsearch, AuthorizationException, TransportError
+from elasticsearch import (
+    ApiError,
+    AsyncElasticsearch,
+    AuthorizationException,
+    ConnectionTimeout,
+    TransportError,
+)
 
 from elasticsearch_chat_history._acompat import asleep
 from elasticsearch_chat_history._errors import ChatHistoryError
@@ -15,9 +21,14 @@ from elasticsearch_chat_history._requests.bulk import (
     removal_line_of,
     removals_in,
 )
-from elasticsearch_chat_history._requests.failures import Failure, missing_index_ignored
+from elasticsearch_chat_history._requests.failures import (
+    Failure,
+    is_retriable,
+    missing_index_ignored,
+)
 from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
+from elasticsearch_chat_history._requests.state import known_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +42,7 @@ MAX_DELETED_AT_ONCE = 10_000
 # A deletion must end even if somebody else keeps changing the same documents.
 MAX_CONTESTED_PASSES = 10
 MAX_REMOVED_AT_ONCE = 1_000
+NO_DOCUMENT = "no-document-has-this-id"
 
 
 async def delete_matching(
@@ -49,9 +61,13 @@ async def delete_matching(
         routing: The routing value of the documents; None in an index without routing.
 
     Raises:
-        ChatHistoryError: Somebody else changed some of the documents in each of many passes.
+        ChatHistoryError: The index is blocked, or somebody else changed some of the documents in
+            each of many passes.
+        ConnectionTimeout: The deletion takes longer than the client waits. It goes on in
+            Elasticsearch, so that no second one is started.
     """
     deleted = contested = 0
+    await _check_block(index, routing)
     in_steps = await index.refresh()
     with missing_index_ignored():
         while True:
@@ -144,10 +160,34 @@ async def _delete(
     # then all are deleted in one.
     step: dict[str, Any] = {"max_docs": MAX_DELETED_AT_ONCE, "refresh": True} if in_steps else {}
     return await index.send(
-        lambda client: client.delete_by_query(
+        lambda client: client.options(retry_on_timeout=False).delete_by_query(
             index=index.name, query=query, routing=routing, conflicts="proceed", **step
-        )
+        ),
+        # One that takes too long goes on in Elasticsearch; a second one would only slow it down.
+        worth_retrying=lambda error: (
+            is_retriable(error) and not isinstance(error, ConnectionTimeout)
+        ),
     )
+
+
+async def _check_block(index: AsyncChatIndex, routing: str | None) -> None:
+    """Raise an error if the index is blocked, as a deletion by query would wait for its end."""
+    layout = known_layout(index.key)
+    names = sorted(layout.indices) if layout is not None else [index.name]
+    # The routing satisfies an index that requires one.
+    nothing = [
+        {"_index": name, "_id": NO_DOCUMENT, "_routing": routing or NO_DOCUMENT} for name in names
+    ]
+    try:
+        outcomes = await _removals(index, nothing, refresh=False)
+    except AuthorizationException:
+        return  # the deletion itself tells what is missing
+    for outcome in outcomes:
+        if isinstance(outcome, Failure) and outcome.blocked:
+            raise ChatHistoryError(
+                f"No messages are deleted from index {index.name!r}: {outcome.reason}. Delete "
+                "them again once the block is gone."
+            )
 
 
 async def _remove_page(index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refresh) -> list[Hit]:
@@ -159,7 +199,7 @@ async def _remove_page(index: AsyncChatIndex, hits: Sequence[Hit], refresh: Refr
         failures = [outcome for _, outcome in outcomes if isinstance(outcome, Failure)]
         if not failures:
             return removed
-        retriable = all(failure.retriable for failure in failures)
+        retriable = all(one.retriable and not one.blocked for one in failures)
         delay = budget.delay(reached=True) if retriable else None
         if delay is None:
             first = next((one for one in failures if not one.retriable), failures[0])
