@@ -121,6 +121,21 @@ def recent_order() -> list[dict[str, Any]]:
     return [created_at, {"session_id": {"order": "asc"}}]
 
 
+def newest_sessions(count: int) -> dict[str, Any]:
+    """Return the aggregation of the `count` sessions with the newest messages, in `recent_order`.
+
+    It is exact on several shards: the last message of a session is on one of them, which returns
+    the session if it is among the newest of all.
+    """
+    order = [{"last": "desc"}, {"_key": "asc"}]
+    return {
+        "sessions": {
+            "terms": {"field": "session_id", "size": count, "shard_size": count, "order": order},
+            "aggregations": {"last": {"max": {"field": "created_at"}}},
+        }
+    }
+
+
 def last_hit(bucket: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hit of the last message of a session."""
     (hit,) = bucket["last"]["hits"]["hits"]
@@ -149,6 +164,11 @@ def summary_of(bucket: Mapping[str, Any]) -> SessionSummary:
 def positions_of(hits: Sequence[Hit]) -> list[Position]:
     """Return the positions of the sessions whose last messages these are, in `recent_order`."""
     return [(-int(hit["sort"][0]), hit["sort"][1]) for hit in hits]
+
+
+def positions_in(sessions: Mapping[str, Any]) -> list[Position]:
+    """Return the positions of the sessions in the answer to `newest_sessions`."""
+    return [(-int(one["last"]["value"]), one["key"]) for one in sessions.get("buckets", [])]
 
 
 def behind(positions: list[Position], after: SessionSummary | None) -> list[Position]:

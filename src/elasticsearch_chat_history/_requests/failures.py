@@ -33,6 +33,9 @@ RETRIABLE_STATUSES = frozenset({STATUS_TOO_MANY, 502, 503, 504})
 # How Elasticsearch refuses a document if the index or one of its fields is missing.
 UNPREPARED = frozenset({"index_not_found_exception", "strict_dynamic_mapping_exception"})
 LACKS_SESSIONS = re.compile(r"no mapping found for [`\[]session_id[`\]]", re.IGNORECASE)
+MAX_HITS_ALLOWED = re.compile(
+    r"(?:Result window|Batch size) is too large\b[^\[]*must be less than or equal to: \[(\d+)\]"
+)
 # What urllib3, aiohttp, httpx and asyncio say of connections that can never be used again.
 CLOSED_FOR_GOOD = re.compile(
     r"(pool|session|connector|event loop) is closed|client has been closed"
@@ -161,6 +164,16 @@ def is_refused_answer(error: Exception) -> bool:
     """
     refusals = {"circuit_breaking_exception", "task_cancelled_exception"}
     return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))
+
+
+def max_hits_in(error: Exception) -> int | None:
+    """Return how many hits an index allows at once, if a request asked for more of them.
+
+    The setting is `index.max_result_window`:
+    https://www.elastic.co/docs/reference/elasticsearch/index-settings/index-modules
+    """
+    found = MAX_HITS_ALLOWED.search(str(error.body)) if isinstance(error, ApiError) else None
+    return int(found[1]) if found else None
 
 
 def is_lost_point_in_time(error: Exception) -> bool:

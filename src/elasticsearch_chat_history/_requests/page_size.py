@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 from elasticsearch import ApiError, ConnectionTimeout
 
-from elasticsearch_chat_history._requests.failures import is_refused_answer, is_retriable
+from elasticsearch_chat_history._requests.failures import (
+    is_refused_answer,
+    is_retriable,
+    max_hits_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,28 +37,23 @@ class PageSize:
         self._lost = 0
         self.message_bytes = message_bytes or 0
         self.messages = min(wanted, self._fitting())
-        self.too_large = False
+        self._smaller: int | None = None
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the size of the current page may be the cause of its failure."""
+        return self._smaller is not None
 
     def note_failure(self, error: Exception) -> bool:
         """Note a failure of the current page; tell whether its size may be the cause."""
-        self.too_large = False
-        if self.messages > 1 and is_refused_answer(error):
-            # No page of this size again.
-            self._wanted = max(1, self.messages // 2)
-            self.too_large = True
-        elif self.messages > 1 and isinstance(error, ConnectionTimeout):
-            self.too_large = True
-        elif self.messages > 1 and is_retriable(error) and not isinstance(error, ApiError):
-            # A node that ran out of memory must not be asked for the same page for ever.
-            self._lost += 1
-            self.too_large = self._lost > LOST_CONNECTIONS
+        self._smaller = self._size_after(error) if self.messages > 1 else None
         return self.too_large
 
     def shrink(self) -> None:
         """Make the next page smaller, because this one was too large."""
-        self.messages = max(1, min(self._wanted, self.messages // STEP))
+        self.messages = self._smaller or max(1, self.messages // STEP)
         self._lost = 0
-        self.too_large = False
+        self._smaller = None
 
     def learn(self, hits: Sequence[Hit]) -> None:
         """Let the next page grow as far as the messages of this one allow."""
@@ -66,6 +65,25 @@ class PageSize:
         # A session of large messages is remembered for a few reads of small ones.
         self.message_bytes = max(total // len(hits), self.message_bytes // 2)
         self.messages = min(self._wanted, self.messages * STEP, self._fitting())
+
+    def _size_after(self, error: Exception) -> int | None:
+        allowed = max_hits_in(error)
+        if allowed is not None:
+            self._wanted = max(1, min(allowed, self.messages - 1))
+            return self._wanted
+        if is_refused_answer(error):
+            # No page of this size again.
+            self._wanted = max(1, self.messages // 2)
+        elif isinstance(error, ConnectionTimeout):
+            pass
+        elif is_retriable(error) and not isinstance(error, ApiError):
+            # A node that ran out of memory must not be asked for the same page for ever.
+            self._lost += 1
+            if self._lost <= LOST_CONNECTIONS:
+                return None
+        else:
+            return None
+        return max(1, min(self._wanted, self.messages // STEP))
 
     def _fitting(self) -> int:
         return max(1, PAGE_BYTES // max(1, self.message_bytes))

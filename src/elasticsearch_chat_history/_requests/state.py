@@ -60,6 +60,8 @@ class TransportState:
         self.index_locks: dict[str, Any] = {}
         # How large the messages of each index were in the last reads, in bytes.
         self.message_bytes: dict[str, int] = {}
+        # How many hits each index allows at once, if fewer than usual.
+        self.max_hits: dict[str, int] = {}
         self.window_starts = WindowStarts()
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
         self._event_loop: Callable[[], asyncio.AbstractEventLoop | None] = _no_event_loop

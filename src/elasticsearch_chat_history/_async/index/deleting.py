@@ -9,6 +9,7 @@ from elasticsearch import (
     ApiError,
     AsyncElasticsearch,
     AuthorizationException,
+    BadRequestError,
     ConnectionTimeout,
     TransportError,
 )
@@ -42,6 +43,8 @@ MAX_DELETED_AT_ONCE = 10_000
 # A deletion must end even if somebody else keeps changing the same documents.
 MAX_CONTESTED_PASSES = 10
 MAX_REMOVED_AT_ONCE = 1_000
+# How many documents Elasticsearch deletes at once by default.
+BATCH_SIZE = 1_000
 NO_DOCUMENT = "no-document-has-this-id"
 
 
@@ -129,7 +132,12 @@ async def check_right_to_delete(index: AsyncChatIndex, names: Iterable[str]) -> 
     try:
         with missing_index_ignored():
             await index.send(
-                lambda client: client.delete_by_query(index=where, query={"match_none": {}})
+                lambda client: client.delete_by_query(
+                    # So few that any index allows it.
+                    index=where,
+                    query={"match_none": {}},
+                    scroll_size=1,
+                )
             )
     except AuthorizationException as error:
         raise ChatHistoryError(
@@ -159,15 +167,27 @@ async def _delete(
     # After a step that no refresh follows, the next one would find the same documents again:
     # then all are deleted in one.
     step: dict[str, Any] = {"max_docs": MAX_DELETED_AT_ONCE, "refresh": True} if in_steps else {}
-    return await index.send(
-        lambda client: client.options(retry_on_timeout=False).delete_by_query(
-            index=index.name, query=query, routing=routing, conflicts="proceed", **step
-        ),
-        # One that takes too long goes on in Elasticsearch; a second one would only slow it down.
-        worth_retrying=lambda error: (
-            is_retriable(error) and not isinstance(error, ConnectionTimeout)
-        ),
-    )
+    while True:
+        try:
+            return await index.send(
+                lambda client: client.options(retry_on_timeout=False).delete_by_query(
+                    index=index.name,
+                    query=query,
+                    routing=routing,
+                    conflicts="proceed",
+                    scroll_size=min(BATCH_SIZE, index.max_hits),
+                    **step,
+                ),
+                worth_retrying=_may_delete_again,
+            )
+        except BadRequestError as error:
+            if not index.learn_max_hits(error):
+                raise
+
+
+def _may_delete_again(error: Exception) -> bool:
+    # One that takes too long goes on in Elasticsearch; a second one would only slow it down.
+    return is_retriable(error) and not isinstance(error, ConnectionTimeout)
 
 
 async def _check_block(index: AsyncChatIndex, routing: str | None) -> None:

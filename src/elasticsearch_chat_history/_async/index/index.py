@@ -10,13 +10,14 @@ from elasticsearch_chat_history._acompat import AsyncRequest, asleep, async_even
 from elasticsearch_chat_history._arguments import check_missing_index
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.sequence import latest_place
-from elasticsearch_chat_history._queries.selection import PIT_KEEP_ALIVE, routing_of
+from elasticsearch_chat_history._queries.selection import MAX_HITS, PIT_KEEP_ALIVE, routing_of
 from elasticsearch_chat_history._reporting import LOGGER, describe, with_hint
 from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH, Update, in_requests
 from elasticsearch_chat_history._requests.failures import (
     is_missing_index,
     is_retriable,
     is_unauthorized,
+    max_hits_in,
     missing_index_ignored,
 )
 from elasticsearch_chat_history._requests.product import from_elasticsearch
@@ -75,6 +76,11 @@ class AsyncChatIndex:
             return self
         return AsyncChatIndex(self.client, self.name, self.definition, max_retries=max_retries)
 
+    @property
+    def max_hits(self) -> int:
+        """How many hits the index allows at once, as far as this process knows."""
+        return self.state.max_hits.get(self.name, MAX_HITS)
+
     def routing_of(self, session_id: str) -> str | None:
         """Return the routing value of a session; None in an index without routing."""
         return routing_of(session_id) if self.definition.routing else None
@@ -124,15 +130,28 @@ class AsyncChatIndex:
     ) -> Any:
         """Return the answer of a search; `pit` among the arguments replaces the index."""
         where: dict[str, Any] = {} if "pit" in arguments else {"index": self.name}
-        return await self.send(
-            lambda client: client.search(
-                # A shard that does not answer must be an error, not a gap.
-                allow_partial_search_results=False,
-                **where,
-                **arguments,
-            ),
-            worth_retrying=worth_retrying,
-        )
+        try:
+            return await self.send(
+                lambda client: client.search(
+                    # A shard that does not answer must be an error, not a gap.
+                    allow_partial_search_results=False,
+                    **where,
+                    **arguments,
+                ),
+                worth_retrying=worth_retrying,
+            )
+        except ApiError as error:
+            self.learn_max_hits(error)
+            raise
+
+    def learn_max_hits(self, error: ApiError) -> bool:
+        """Note how many hits the index allows at once; tell whether `error` says so."""
+        allowed = max_hits_in(error)
+        if allowed is None:
+            return False
+        LOGGER.info("Index %r allows %d hits at once (max_result_window).", self.name, allowed)
+        self.state.max_hits[self.name] = allowed
+        return True
 
     async def fetch(
         self, ids: Sequence[str], *, routing: str | None, fields: Sequence[str]

@@ -15,6 +15,7 @@ from elasticsearch_chat_history._requests.failures import (
     is_missing_index,
     is_refused_answer,
     is_retriable,
+    max_hits_in,
 )
 from elasticsearch_chat_history._requests.page_size import PageSize
 
@@ -34,7 +35,8 @@ class AsyncPages:
 
     def size(self, wanted: int = PAGE_SIZE) -> PageSize:
         """Return a page size of `wanted` messages, or fewer if those of this index are large."""
-        return PageSize(wanted, self._index.state.message_bytes.get(self._index.name))
+        known = self._index.state.message_bytes.get(self._index.name)
+        return PageSize(min(wanted, self._index.max_hits), known)
 
     async def search(self, selection: Selection, page_size: PageSize, **arguments: Any) -> Any:
         """Return the answer of one search, from which the page size learns.
@@ -56,8 +58,8 @@ class AsyncPages:
             },
             # Before the server has ever answered, a failure says nothing about the page.
             worth_retrying=lambda error: (
-                (is_retriable(error) or is_refused_answer(error))
-                and not (self._index.state.reached and page_size.note_failure(error))
+                not (self._index.state.reached and page_size.note_failure(error))
+                and (is_retriable(error) or is_refused_answer(error))
             ),
         )
         if "history" in selection.fields:
@@ -112,5 +114,6 @@ class AsyncPages:
         """Make the next page smaller if the size may have caused `error`; otherwise raise it."""
         if not size.too_large:
             raise error
-        LOGGER.warning("A page of %d messages failed: %s", size.messages, describe(error))
+        if max_hits_in(error) is None:
+            LOGGER.warning("A page of %d messages failed: %s", size.messages, describe(error))
         size.shrink()

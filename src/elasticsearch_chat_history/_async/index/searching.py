@@ -22,7 +22,11 @@ from elasticsearch_chat_history._queries.selection import (
     total_order,
 )
 from elasticsearch_chat_history._reporting import LOGGER
-from elasticsearch_chat_history._requests.failures import is_missing_index, lacks_sessions
+from elasticsearch_chat_history._requests.failures import (
+    is_missing_index,
+    lacks_sessions,
+    max_hits_in,
+)
 from elasticsearch_chat_history._results import SearchHit
 
 if TYPE_CHECKING:
@@ -66,8 +70,27 @@ class AsyncSearcher:
         self._highlighter = Highlighter()
 
     async def hits(self) -> list[SearchHit]:
-        """Return the hits, best first; none if the text has no word."""
-        text, limit = self._request.text, self._request.limit
+        """Return the hits, best first; none if the text has no word.
+
+        Raises:
+            ValueError: The index does not allow so many hits at once.
+        """
+        limit = self._request.limit
+        try:
+            return await self._hits(limit)
+        except BadRequestError as error:
+            allowed = max_hits_in(error)
+            if allowed is None:
+                raise
+            if limit > allowed:
+                raise ValueError(
+                    f"limit must be at most {allowed:,} in index {self._index.name!r}, because of "
+                    f"its index.max_result_window, but is {limit:,}"
+                ) from error
+        return await self._hits(limit)
+
+    async def _hits(self, limit: int) -> list[SearchHit]:
+        text = self._request.text
         if text is None:
             return []
         if self._request.mode == "text" or self._embeddings is None:
@@ -75,7 +98,7 @@ class AsyncSearcher:
         elif self._request.mode == "semantic":
             found = await self._by_meaning(self._embeddings, limit)
         else:
-            window = max(limit, MIN_WINDOW)
+            window = max(limit, min(MIN_WINDOW, self._index.max_hits))
             found = self._fused(
                 await self._by_words(text, window),
                 await self._by_meaning(self._embeddings, window),

@@ -136,17 +136,18 @@ class AsyncBackfill:
             query = placed_query(moments[first : first + MAX_TERMS])
             after: list[Any] | None = None
             while True:
+                size = min(PAGE_SIZE, self._index.max_hits)
                 found = await self._index.search(
                     query=query,
                     sort=session_by_session(),
-                    size=PAGE_SIZE,
+                    size=size,
                     source=False,
                     track_total_hits=False,
                     search_after=after,
                 )
                 page = found["hits"]["hits"]
                 hits += page
-                if len(page) < PAGE_SIZE:
+                if len(page) < size:
                     break
                 after = page[-1]["sort"]
         return Placed.of(hits)

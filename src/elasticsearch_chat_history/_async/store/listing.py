@@ -20,6 +20,8 @@ from elasticsearch_chat_history._queries.session_lists import (
     behind,
     keys_by_id,
     last_hit,
+    newest_sessions,
+    positions_in,
     positions_of,
     recent_order,
     summaries_by_id,
@@ -32,6 +34,7 @@ from elasticsearch_chat_history._requests.failures import (
     is_refused_answer,
     is_retriable,
     lacks_sessions,
+    max_hits_in,
     missing_index_ignored,
 )
 
@@ -149,6 +152,8 @@ class AsyncSessionListing:
         return found
 
     async def _newest(self, size: int, pit: dict[str, str]) -> list[Position]:
+        if size > self._index.max_hits:
+            return await self._newest_of_all(size, pit)
         try:
             found = await self._search(
                 pit=pit,
@@ -162,8 +167,21 @@ class AsyncSessionListing:
         except BadRequestError as error:
             if lacks_sessions(error):
                 return []
+            if max_hits_in(error) is not None:
+                return await self._newest_of_all(size, pit)
             raise
         return positions_of(found.body.get("hits", {}).get("hits", []))
+
+    async def _newest_of_all(self, size: int, pit: dict[str, str]) -> list[Position]:
+        """Return the same from an index that does not allow so many hits."""
+        found = await self._search(
+            pit=pit,
+            size=0,
+            track_total_hits=False,
+            aggregations=newest_sessions(size),
+            filter_path=["pit_id", "aggregations.sessions.buckets"],
+        )
+        return positions_in(found.body.get("aggregations", {}).get("sessions", {}))
 
     async def _count_keys(
         self, most: int, after: str | None = None, pit: dict[str, str] | None = None
