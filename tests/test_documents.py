@@ -3,6 +3,7 @@
 import json
 import uuid
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core import messages as langchain_messages
 from langchain_core.messages import (
+    AIMessage,
     BaseMessage,
     BaseMessageChunk,
     HumanMessage,
+    ToolMessage,
     message_to_dict,
 )
 
@@ -29,6 +32,7 @@ from elasticsearch_chat_history._documents.document import (
 from elasticsearch_chat_history._documents.fields import IndexLayout
 from tests.support.messages import EVERY_TYPE, messages, numbered
 
+WHEN = datetime(2026, 1, 2, tzinfo=timezone.utc)
 SEQ = 1_700_000_000_123_456
 
 
@@ -124,11 +128,55 @@ def test_a_key_gives_each_message_the_same_id_again() -> None:
     assert len(set(first)) == 3
 
 
-def test_a_message_that_json_cannot_hold_is_named_by_its_position() -> None:
-    wrong = HumanMessage("secret", additional_kwargs={"a": object()})
-    with pytest.raises(TypeError, match=r"position 2 .*'human'.*Object of type object") as caught:
+def cyclic() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    value["self"] = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (object(), "additional_kwargs.a is of type object"),
+        (
+            {"deep": [{"at": WHEN}]},
+            r"additional_kwargs.a.deep\[0\].at is of type datetime",
+        ),
+        ((1, Decimal(1)), r"additional_kwargs.a\[1\] is of type Decimal"),
+        ({"id": uuid.uuid4()}, "additional_kwargs.a.id is of type UUID"),
+        ({"id": b"secret"}, "additional_kwargs.a.id is of type bytes"),
+        ({"a secret": {1}}, r"additional_kwargs.a\[…\] is of type set"),
+        ({1: {2.5: {"id": {1}}}}, r"additional_kwargs.a\[1\]\[2.5\].id is of type set"),
+        ({("secret",): 1}, "a key of additional_kwargs.a is of type tuple"),
+        ({1: "x", "1": "y"}, "additional_kwargs.a has two keys that are one in JSON: 1 and '1'"),
+        ([{"true": 1, True: 2}], r"a\[0\] has two keys that are one in JSON: 'true' and True"),
+        ({None: 1, "null": 2}, "two keys that are one in JSON: None and 'null'"),
+        ({1.5: 1, "1.5": 2}, "two keys that are one in JSON: 1.5 and '1.5'"),
+    ],
+)
+def test_what_json_cannot_hold_is_named_by_position_and_path(value: Any, problem: str) -> None:
+    wrong = HumanMessage("secret", additional_kwargs={"a": value})
+    with pytest.raises(TypeError, match=f"position 2 .*'human'.*{problem}") as caught:
         documents_of([*numbered(2), wrong], "s", range(3))
     assert "secret" not in str(caught.value)
+
+
+def test_any_field_is_named() -> None:
+    wrong = AIMessage("", response_metadata={"deep": [{"at": WHEN}]})
+    with pytest.raises(TypeError, match=r": response_metadata.deep\[0\].at is of type datetime"):
+        documents_of([wrong], "s", [SEQ])
+
+
+def test_what_holds_itself_is_an_error() -> None:
+    wrong = ToolMessage("", tool_call_id="c", artifact=cyclic())
+    with pytest.raises(TypeError, match="position 0"):
+        documents_of([wrong], "s", [SEQ])
+
+
+def test_other_keys_are_stored_as_json_has_them() -> None:
+    message = HumanMessage("", additional_kwargs={"a": {1: "x", "2": "y", None: {True: "z"}}})
+    stored = json.loads(document_of(message).history)["data"]["additional_kwargs"]
+    assert stored == {"a": {"1": "x", "2": "y", "null": {"true": "z"}}}
 
 
 def test_a_hit_is_a_stored_message() -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
 
-from elasticsearch_chat_history._arguments import encodable, is_encodable
+from elasticsearch_chat_history._arguments import encodable
 from elasticsearch_chat_history._documents.fields import VECTOR
+from elasticsearch_chat_history._documents.json_text import json_text
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._results import StoredMessage
 
@@ -231,22 +232,18 @@ def _history_of(message: BaseMessage, position: int, *, ensure_ascii: bool) -> s
         )
     try:
         as_dict = message_to_dict(message)
-        text = json.dumps(as_dict, ensure_ascii=ensure_ascii)
     except (TypeError, ValueError, RecursionError) as error:
-        reason = _json_reason(error)
+        reason = type(error).__name__  # its text may quote the message
     else:
-        # Elasticsearch refuses lone surrogates, so such a message is escaped anyway.
-        return text if is_encodable(text) else json.dumps(as_dict)
+        try:
+            return json_text(as_dict, ensure_ascii=ensure_ascii)
+        except ValueError as error:
+            # The path within the message.
+            reason = str(error).replace("data.", "", 1)
     raise TypeError(
         f"The message at position {position} (type {message.type!r}) cannot be written as JSON: "
-        f"{reason}. Nothing is stored; use only JSON values in its fields."
+        f"{reason}. Nothing is stored; put only JSON values into its fields."
     ) from None
-
-
-def _json_reason(error: Exception) -> str:
-    # json's own TypeErrors name a type; other errors may quote the message's text.
-    text = str(error)
-    return text if text.startswith("Object of type ") else type(error).__name__
 
 
 def _type_name(stored: object) -> str:

@@ -18,6 +18,7 @@ from elasticsearch_chat_history._documents.document import (
     Hit,
     searchable_parts,
 )
+from elasticsearch_chat_history._documents.json_text import json_text
 from elasticsearch_chat_history._documents.metadata import checked_metadata
 from elasticsearch_chat_history._documents.sequence import Moment, place_of, seqs_of_run
 
@@ -240,19 +241,17 @@ def _history(item: Mapping[Any, Any], *, ensure_ascii: bool) -> str:
         if "history" not in item:
             raise ValueError("it has no message")
         history = item["history"]
-        return encodable(history) if isinstance(history, str) else _json(history)
+        return encodable(history) if isinstance(history, str) else _json_text(history)
     if not isinstance(message, Mapping):
         raise TypeError(f"its message must be a JSON object, but is a {type(message).__name__}")
-    text = _json(message, ensure_ascii=ensure_ascii)
-    # Elasticsearch refuses lone surrogates, so such a message is escaped anyway.
-    return text if is_encodable(text) else _json(message)
+    return _json_text(message, ensure_ascii=ensure_ascii)
 
 
-def _json(value: object, *, ensure_ascii: bool = True) -> str:
+def _json_text(value: object, *, ensure_ascii: bool = True) -> str:
     try:
-        return json.dumps(value, ensure_ascii=ensure_ascii)
-    except (TypeError, ValueError, RecursionError):
-        raise ValueError("its message has a value that cannot be written as JSON") from None
+        return json_text(value, ensure_ascii=ensure_ascii)
+    except ValueError as error:
+        raise ValueError(f"its message cannot be written as JSON: {error}") from None
 
 
 def _refused(constant: str) -> None:

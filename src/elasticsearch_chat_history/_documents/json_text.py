@@ -1,0 +1,89 @@
+"""Values as JSON: what JSON has no form for, or would lose, is named by its path."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from elasticsearch_chat_history._arguments import is_encodable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Any other key may be a text that errors must not quote.
+SHOWN_KEY = re.compile(r"[A-Za-z_][\w-]{0,49}", re.ASCII)
+SCALARS = (str, int, float, type(None))
+PLAIN = frozenset({*SCALARS, bool})
+
+
+def json_text(value: object, *, ensure_ascii: bool = True) -> str:
+    """Return `value` as JSON.
+
+    Raises:
+        ValueError: JSON cannot express it. The error names the path, and quotes no value.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=ensure_ascii)
+        problem = next(_problems(value), None) if _has_other_keys(value) else None
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(next(_problems(value), type(error).__name__)) from None
+    if problem is not None:
+        raise ValueError(problem)
+    # Elasticsearch refuses lone surrogates, so such a text is escaped anyway.
+    return text if is_encodable(text) else json.dumps(value)
+
+
+def _has_other_keys(value: object) -> bool:
+    """Tell whether a key somewhere in `value` is no str, so that it might become equal to one."""
+    # Loops, as this is done for each message: a generator would take twice the time.
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) is not str or (type(item) not in PLAIN and _has_other_keys(item)):
+                return True
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            if type(item) not in PLAIN and _has_other_keys(item):
+                return True
+    return False
+
+
+def _problems(value: object, path: str = "", above: tuple[int, ...] = ()) -> Iterator[str]:
+    """Yield what JSON cannot express in `value`, and where."""
+    where = path or "it"
+    inside = (*above, id(value))
+    if isinstance(value, SCALARS):
+        return
+    if id(value) in above:
+        yield f"{where} holds itself"
+    elif isinstance(value, dict):
+        yield from _problems_of_keys(value, where)
+        for key, item in value.items():
+            yield from _problems(item, _below(path, key), inside)
+    elif isinstance(value, (list, tuple)):
+        for at, item in enumerate(value):
+            yield from _problems(item, f"{path}[{at}]", inside)
+    else:
+        yield f"{where} is of type {type(value).__name__}"
+
+
+def _problems_of_keys(value: Mapping[Any, Any], where: str) -> Iterator[str]:
+    keys: dict[str, Any] = {}
+    for key in value:
+        if not isinstance(key, SCALARS):
+            yield f"a key of {where} is of type {type(key).__name__}"
+            continue
+        written = key if isinstance(key, str) else json.dumps(key)
+        if written in keys:
+            yield f"{where} has two keys that are one in JSON: {keys[written]!r} and {key!r}"
+        keys[written] = key
+
+
+def _below(path: str, key: object) -> str:
+    if not isinstance(key, str):
+        return f"{path}[{key!r}]"
+    if not SHOWN_KEY.fullmatch(key):
+        return f"{path}[…]"
+    return f"{path}.{key}" if path else key
