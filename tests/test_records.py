@@ -190,7 +190,7 @@ def test_lines_may_be_text_or_bytes(kind: Any) -> None:
         ({"id": 5}, "its id"),
         ({"id": "x" * 513}, "512 bytes"),
         ({"session_id": None}, "no session_id"),
-        ({"session_id": ""}, "session_id must not be empty"),
+        ({"session_id": "\ud800"}, "session_id must be valid Unicode"),
         ({"session_id": 5}, "session_id must be a str"),
         ({"created_at": None}, "no created_at"),
         ({"created_at": SECRET}, "created_at is not a time"),

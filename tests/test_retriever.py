@@ -175,7 +175,7 @@ async def test_the_asynchronous_retriever_names_what_to_await(
         ({"limits": 3}, ValueError, "limits\n.*[Ee]xtra"),
         ({"limit": 0}, ValueError, "limit must be at least 1"),
         ({"limit": "3"}, TypeError, "limit must be a whole number"),
-        ({"session_id": ""}, ValueError, "session_id must not be empty"),
+        ({"session_id": "\ud800"}, ValueError, "session_id must be valid Unicode"),
         ({"types": "human"}, TypeError, "types must be a list"),
         ({"types": ["user"]}, ValueError, "one is 'user'"),
         ({"since": datetime(2026, 1, 1)}, ValueError, "must have a time zone"),  # noqa: DTZ001  # so it is

@@ -66,8 +66,8 @@ def checked_text(name: str, value: object) -> str:
 
 
 def checked_session_id(session_id: object) -> str:
-    """Return `session_id` if Elasticsearch can index it as one keyword."""
-    text = checked_text("session_id", session_id)
+    """Return `session_id` if a session can have it; an empty one may come from others."""
+    text = session_id if session_id == "" else checked_text("session_id", session_id)
     if not is_encodable(text):
         raise ValueError(
             f"session_id must be valid Unicode without lone surrogates, but is {text!r:.100}"
@@ -79,6 +79,12 @@ def checked_session_id(session_id: object) -> str:
             "use a hash of it"
         )
     return text
+
+
+def checked_new_session_id(session_id: object) -> str:
+    """Return `session_id` if it may get new messages; an empty one tells nobody apart."""
+    checked_text("session_id", session_id)
+    return checked_session_id(session_id)
 
 
 def checked_limit(name: str, value: object) -> int | None:

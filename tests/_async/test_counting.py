@@ -84,7 +84,7 @@ async def test_a_closed_index_is_an_error_and_not_an_empty_one(
 @pytest.mark.parametrize(
     ("arguments", "error", "named"),
     [
-        ({"session_id": ""}, ValueError, "session_id"),
+        ({"session_id": "\ud800"}, ValueError, "session_id"),
         ({"session_id": 5}, TypeError, "session_id"),
         ({"session_id": ["s"]}, TypeError, "session_id"),
         ({"metadata": ["tenant"]}, TypeError, "metadata"),

@@ -167,7 +167,7 @@ async def test_a_missing_index_has_nothing_to_remove_and_is_not_made(
         ({"session_ids": None, "metadata": None}, ValueError, "what to delete"),
         ({"session_ids": "s"}, TypeError, "session_ids must be a list"),
         ({"session_ids": 5}, TypeError, "session_ids"),
-        ({"session_ids": ["s", ""]}, ValueError, "session_id"),
+        ({"session_ids": ["s", "\ud800"]}, ValueError, "session_id"),
         ({"session_ids": ["s", None]}, TypeError, "session_id"),
         ({"session_ids": [], "metadata": "user"}, TypeError, "metadata"),
         ({"metadata": {"user": []}}, ValueError, "metadata"),

@@ -100,7 +100,7 @@ async def test_a_bad_option_of_a_session_is_named(
     with pytest.raises(error, match=next(iter(options))):
         store.session("s", **options)
     with pytest.raises(ValueError, match="session_id"):
-        store.session("")
+        store.session("\ud800")
 
 
 async def test_closing_a_history_leaves_the_store_open(

@@ -19,7 +19,7 @@ from elasticsearch_chat_history._arguments import (
     checked_limit,
     checked_message_ids,
     checked_messages,
-    checked_session_id,
+    checked_new_session_id,
     checked_text,
     either,
 )
@@ -123,7 +123,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         routing: bool = False,
         max_retries: int = DEFAULT_MAX_RETRIES,
     ) -> None:
-        checked = checked_session_id(session_id)
+        checked = checked_new_session_id(session_id)
         options = SessionOptions(
             ensure_ascii=either("ensure_ascii", ensure_ascii, "esnsure_ascii", esnsure_ascii),
             history_size=history_size,
@@ -361,6 +361,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             key = checked_idempotency_key(idempotency_key)
             special = checked_metadata(metadata)
             if listed:
+                checked_new_session_id(session.id)
                 await adding.add(session, listed, idempotency_key=key, metadata=special)
 
     async def apop_messages(self, n: int = 1) -> list[StoredMessage]:
@@ -444,6 +445,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             await self.aclear()
             return
         with self._open("Could not replace messages in Elasticsearch") as session:
+            checked_new_session_id(session.id)
             await editing.replace(session, listed)
 
     async def afork(
@@ -482,7 +484,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             ```
         """
         with self._open("Could not fork the session in Elasticsearch") as session:
-            new = session.other(checked_session_id(new_session_id))
+            new = session.other(checked_new_session_id(new_session_id))
             if new.id == session.id:
                 raise ValueError(f"new_session_id is the id of this session: {new.id!r:.100}")
             if until is not None:

@@ -130,7 +130,7 @@ def copy_of(hit: Hit, seq: int, session_id: str) -> Document:
         UnreadableMessageError: The document does not hold a message.
     """
     source = hit["_source"]
-    message = message_of(hit, source["session_id"])
+    message = message_of(hit, str(source["session_id"]))
     return Document(
         id=time_ordered_id(seq),
         session_id=session_id,
@@ -199,10 +199,34 @@ def message_of(hit: Hit, session_id: str) -> BaseMessage:
     raise UnreadableMessageError(hit["_id"], session_id, reason) from None
 
 
-def stored_message_of(hit: Hit) -> StoredMessage:
-    """Return a search hit as a `StoredMessage`."""
-    source = hit["_source"]
-    session_id = source["session_id"]
+def session_id_of(hit: Hit) -> str:
+    """Return the session of a hit: Elasticsearch finds a number by its text.
+
+    Raises:
+        UnreadableMessageError: The document is in several sessions, or in none.
+    """
+    value = hit["_source"].get("session_id")
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return json.dumps(value)
+    raise UnreadableMessageError(hit["_id"], "", "its session_id is not one value")
+
+
+def stored_message_of(hit: Hit, session_id: str | None = None) -> StoredMessage:
+    """Return a search hit as a `StoredMessage`.
+
+    Args:
+        hit: The hit.
+        session_id: Its session, if the search was for one.
+
+    Raises:
+        UnreadableMessageError: The document does not hold a message of one session.
+    """
+    if session_id is None:
+        session_id = session_id_of(hit)
     created_at, *_ = hit["sort"]
     if str(created_at) in NO_TIME:
         raise UnreadableMessageError(hit["_id"], session_id, "it has no created_at field")
@@ -211,7 +235,7 @@ def stored_message_of(hit: Hit) -> StoredMessage:
         session_id=session_id,
         created_at=time_of(int(created_at)),
         message=message_of(hit, session_id),
-        metadata=source.get("metadata") or {},
+        metadata=hit["_source"].get("metadata") or {},
     )
 
 

@@ -85,7 +85,8 @@ def record_of(hit: Hit) -> dict[str, Any]:
     message = _strict_object(history)
     return {
         "id": hit["_id"],
-        "session_id": source["session_id"],
+        # As it is indexed: others may have stored a number.
+        "session_id": hit["sort"][0],
         "created_at": _time_text(int(hit["sort"][1])),
         "seq": source.get("seq"),
         # Only what JSON can express without loss becomes an object; the rest stays a text.

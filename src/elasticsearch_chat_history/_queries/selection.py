@@ -129,8 +129,8 @@ def routing_of(session_id: str) -> str:
     """Return the routing value of a session.
 
     The address of a search takes routing values separated by commas. An id that does not fit there
-    is replaced by its hash.
+    is replaced by its hash, as is an empty one.
     """
-    if "," in session_id or len(session_id) > MAX_ROUTING_LENGTH:
+    if not session_id or "," in session_id or len(session_id) > MAX_ROUTING_LENGTH:
         return hashlib.sha256(session_id.encode()).hexdigest()
     return session_id

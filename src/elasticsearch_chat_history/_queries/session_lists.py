@@ -145,15 +145,16 @@ def last_hit(bucket: Mapping[str, Any]) -> dict[str, Any]:
 def summary_of(bucket: Mapping[str, Any]) -> SessionSummary:
     """Return the summary of one session of an answer."""
     key = bucket["key"]
+    session_id: str = key if isinstance(key, str) else key["session_id"]
     hit = last_hit(bucket)
     last: StoredMessage | None = None
     try:
-        last = stored_message_of(hit)
+        last = stored_message_of(hit, session_id)
     except UnreadableMessageError as error:
         # One broken document must not make all sessions impossible to list.
         LOGGER.warning("A session is listed without its last message: %s", error)
     return SessionSummary(
-        session_id=key if isinstance(key, str) else key["session_id"],
+        session_id=session_id,
         message_count=int(bucket["doc_count"]),
         first_at=time_of(int(bucket["first"]["value"])),
         last_at=time_of(int(hit["sort"][0])),

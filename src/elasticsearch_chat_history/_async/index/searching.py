@@ -192,5 +192,4 @@ def _document(hit: Hit) -> tuple[str, str]:
 
 
 def _session(hit: Hit) -> str:
-    session_id: str = hit["_source"]["session_id"]
-    return session_id
+    return str(hit["_source"]["session_id"])

@@ -47,7 +47,7 @@ async def pop(session: AsyncSession, count: int) -> list[StoredMessage]:
         # The last message may not be visible to searches yet.
         await session.index.refresh()
         hits = await reader.last(count)
-        messages = {hit["_id"]: stored_message_of(hit) for hit in hits}
+        messages = {hit["_id"]: stored_message_of(hit, session.id) for hit in hits}
         if messages.keys() <= seen:
             # Nothing is left; without the right to refresh, only removed messages are visible.
             break
@@ -66,7 +66,7 @@ async def delete(session: AsyncSession, ids: Iterable[str]) -> list[StoredMessag
         return []
     await session.index.refresh()
     removed = await delete_visible(session, unique)
-    return _readable(sorted(removed, key=_place))
+    return _readable(sorted(removed, key=_place), session.id)
 
 
 async def replace(session: AsyncSession, messages: Sequence[BaseMessage]) -> None:
@@ -150,11 +150,11 @@ def _place(hit: Hit) -> tuple[bool, list[Any]]:
     return hit["sort"][0] is None, hit["sort"][:3]
 
 
-def _readable(hits: Iterable[Hit]) -> list[StoredMessage]:
+def _readable(hits: Iterable[Hit], session_id: str) -> list[StoredMessage]:
     readable = []
     for hit in hits:
         try:
-            readable.append(stored_message_of(hit))
+            readable.append(stored_message_of(hit, session_id))
         except UnreadableMessageError as error:
             LOGGER.warning("Removed a document that holds no message: %s", error)
     return readable

@@ -57,7 +57,7 @@ async def stored_messages(
         async with aclosing(reader.each(batch_size)) as pages:
             async for hits in pages:
                 for hit in hits:
-                    yield stored_message_of(hit)
+                    yield stored_message_of(hit, session.id)
 
 
 class AsyncSessionReader:
