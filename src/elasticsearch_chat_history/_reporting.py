@@ -102,11 +102,12 @@ def describe(error: Exception) -> str:
     return type(error).__name__
 
 
-def describe_answer(details: Mapping[str, Any], status: int) -> str:
-    """Return the kind and status of an error as Elasticsearch answers it."""
+def describe_answer(details: Mapping[str, Any], status: int | None = None) -> str:
+    """Return the kind of an error, and its status if it has one, as Elasticsearch answers it."""
     kind = details.get("type", "unknown error")
     told = _harmless_reason(kind, str(details.get("reason") or ""))
-    return f"{kind} ({status})" + (f": {told}" if told else "") + HINTS.get(kind, "")
+    with_status = kind if status is None else f"{kind} ({status})"
+    return with_status + (f": {told}" if told else "") + HINTS.get(kind, "")
 
 
 def _harmless_reason(kind: str, reason: str) -> str:

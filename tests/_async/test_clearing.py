@@ -23,7 +23,7 @@ async def test_a_cleared_session_is_empty_and_others_are_untouched(
     await other.aadd_messages(numbered(3))
     requests = recorded(async_client)
     await async_history.aclear()
-    assert [one.endpoint for one in requests] == ["_bulk", "_refresh", "_delete_by_query"]
+    assert [one.endpoint for one in requests] == ["_refresh", "_bulk", "_delete_by_query"]
     assert await async_history.aget_messages() == []
     assert count(admin, index, session_id) == 0
     assert len(await other.aget_messages()) == 3

@@ -95,6 +95,25 @@ async def test_a_message_that_a_pipeline_sends_to_another_index_is_not_stored(
     assert await history.aget_messages() == [HELLO]
 
 
+async def test_what_another_index_refuses_prepares_ours_once(
+    index: str,
+    history: AsyncElasticsearchChatMessageHistory,
+    admin: Elasticsearch,
+    used_indices: list[str],
+) -> None:
+    other = f"{index}-other"
+    used_indices.append(other)
+    admin.indices.create(index=other, mappings={"dynamic": "strict"})
+    send = {"reroute": {"if": DROP_CARDS["drop"]["if"], "destination": other}}
+    admin.ingest.put_pipeline(id=index, processors=[send])
+    requests = recorded(history.client)
+    with pytest.raises(MessagesNotStoredError) as raised:
+        await history.aadd_messages([HELLO, CARD])
+    assert list(raised.value.reasons) == [1]
+    assert [one.endpoint for one in requests].count("_field_caps") == 1
+    assert await history.aget_messages() == [HELLO]
+
+
 async def test_a_message_in_another_index_of_the_alias_is_stored(
     index: str,
     pipeline: str,

@@ -70,8 +70,8 @@ async def delete_matching(
             Elasticsearch, so that no second one is started.
     """
     deleted = contested = 0
-    await _check_block(index, routing)
     in_steps = await index.refresh()
+    await _check_block(index, routing)
     with missing_index_ignored():
         while True:
             answer = await _delete(index, query, routing=routing, in_steps=in_steps)

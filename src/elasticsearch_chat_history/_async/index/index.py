@@ -10,8 +10,9 @@ from elasticsearch_chat_history._acompat import AsyncRequest, asleep, async_even
 from elasticsearch_chat_history._arguments import check_missing_index
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.sequence import latest_place
+from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._queries.selection import MAX_HITS, PIT_KEEP_ALIVE, routing_of
-from elasticsearch_chat_history._reporting import LOGGER, describe, with_hint
+from elasticsearch_chat_history._reporting import LOGGER, describe, describe_answer, with_hint
 from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH, Update, in_requests
 from elasticsearch_chat_history._requests.failures import (
     is_missing_index,
@@ -20,6 +21,7 @@ from elasticsearch_chat_history._requests.failures import (
     max_hits_in,
     missing_index_ignored,
 )
+from elasticsearch_chat_history._requests.multi_get import error_in, is_temporary
 from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
 from elasticsearch_chat_history._requests.state import cluster_of, login_of, transport_state
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch
 
     from elasticsearch_chat_history._arguments import Refresh
-    from elasticsearch_chat_history._documents.document import Hit
+    from elasticsearch_chat_history._documents.document import Document, Hit
     from elasticsearch_chat_history._documents.fields import IndexDefinition
 
 Answer = TypeVar("Answer")
@@ -154,18 +156,31 @@ class AsyncChatIndex:
         return True
 
     async def fetch(
-        self, ids: Sequence[str], *, routing: str | None, fields: Sequence[str]
+        self,
+        documents: Sequence[Document],
+        *,
+        fields: Sequence[str] = (),
+        indices: Sequence[str] = (),
     ) -> dict[int, Hit]:
-        """Return the documents that are there by their position in `ids`.
+        """Return the documents that are stored by their positions in `documents`.
 
         They are read by their ids, which also finds those that are not visible to searches yet.
+
+        Args:
+            documents: The documents.
+            fields: The fields of their source to return.
+            indices: The indices to look in, where the name stands for several.
+
+        Raises:
+            ChatHistoryError: It cannot be told of some whether they are stored.
         """
-        where = {} if routing is None else {"routing": routing}
-        found: list[Hit] = []
-        for start in range(0, len(ids), MAX_FETCHED_AT_ONCE):
-            wanted = [{"_id": one, **where} for one in ids[start : start + MAX_FETCHED_AT_ONCE]]
-            found += await self._fetch_page(wanted, fields)
-        return {position: hit for position, hit in enumerate(found) if hit.get("found")}
+        found: dict[int, Hit] = {}
+        for name in indices or [self.name]:
+            for start in range(0, len(documents), MAX_FETCHED_AT_ONCE):
+                page = documents[start : start + MAX_FETCHED_AT_ONCE]
+                hits = enumerate(await self._fetch_page(name, page, fields), start)
+                found.update((position, hit) for position, hit in hits if hit.get("found"))
+        return found
 
     async def update(
         self, updates: Sequence[Update], refresh: Refresh = False
@@ -203,13 +218,30 @@ class AsyncChatIndex:
             LOGGER.debug("A point in time could not be closed: %s", describe(error))
 
     async def _fetch_page(
-        self, wanted: Sequence[dict[str, str]], fields: Sequence[str]
+        self, name: str, documents: Sequence[Document], fields: Sequence[str]
     ) -> list[Hit]:
-        answer = await self.send(
-            lambda client: client.mget(index=self.name, docs=wanted, source_includes=list(fields))
-        )
-        found: list[Hit] = answer["docs"]
-        return found
+        wanted = []
+        for document in documents:
+            routing = self.routing_of(document.session_id)
+            where = {} if routing is None else {"routing": routing}
+            wanted.append({"_id": document.id, **where})
+        budget = RetryBudget(self.max_retries)
+        while True:
+            answer = await self.send(
+                lambda client: client.mget(index=name, docs=wanted, source_includes=list(fields))
+            )
+            hits: list[Hit] = answer["docs"]
+            error = error_in(hits)
+            if error is None:
+                return hits
+            delay = budget.delay(reached=True) if is_temporary(error) else None
+            if delay is None:
+                raise ChatHistoryError(
+                    f"It cannot be told whether messages are stored in index {name!r}: "
+                    f"{describe_answer(error)}. Reading them by their ids needs the read "
+                    "privilege on it."
+                )
+            await asleep(delay)
 
     async def _update_page(
         self, updates: Sequence[Update], refresh: Refresh

@@ -90,6 +90,20 @@ async def prepare_all_fields(index: AsyncChatIndex) -> IndexLayout:
     return layout
 
 
+async def indices_of_alias(index: AsyncChatIndex, layout: IndexLayout) -> list[str]:
+    """Return the indices that an alias or data stream stands for now; none of a plain index.
+
+    Elasticsearch keeps ids unique within one index only. A rollover may have added one since
+    `layout` was found.
+    """
+    if index.name in layout.indices:
+        return []
+    answer = await index.send(
+        lambda client: client.field_caps(index=index.name, fields=["session_id"])
+    )
+    return sorted(answer["indices"])
+
+
 def _lock(index: AsyncChatIndex) -> Any:
     return index.state.index_locks.setdefault(index.name, AsyncLock())
 

@@ -9,7 +9,11 @@ from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._acompat import AsyncSignal, asleep, async_caller, async_event_loop
 from elasticsearch_chat_history._async.index.embedding import with_vectors
-from elasticsearch_chat_history._async.index.preparing import prepare, prepare_again
+from elasticsearch_chat_history._async.index.preparing import (
+    indices_of_alias,
+    prepare,
+    prepare_again,
+)
 from elasticsearch_chat_history._documents.vectors import without_vectors
 from elasticsearch_chat_history._errors import MessagesNotStoredError
 from elasticsearch_chat_history._reporting import LOGGER, with_hint
@@ -75,39 +79,49 @@ class AsyncWriter:
             max_leaders=MAX_WAITING_FLUSHES + 1 if refresh == "wait_for" else 1,
         )
 
-    async def store(self, documents: Sequence[Document]) -> set[int]:
+    async def store(self, documents: Sequence[Document], *, once: bool = False) -> set[int]:
         """Store all documents; return the positions of those that were stored before.
 
+        Args:
+            documents: The documents.
+            once: Whether an earlier call may have stored them, perhaps in another index of the
+                alias.
+
         Raises:
+            ChatHistoryError: It cannot be told whether one has; nothing is stored.
             MessagesNotStoredError: Some are not stored, or it is not known whether they are.
             ApiError: Elasticsearch refused the request as a whole; nothing is stored.
         """
         layout = await prepare(self._index)
-        if self._embeddings is not None and layout.vectors:
+        elsewhere = await self._stored_elsewhere(documents, layout) if once else set()
+        missing = [position for position in range(len(documents)) if position not in elsewhere]
+        if self._embeddings is not None and layout.vectors and missing:
             # Before the documents are queued: no flush of others waits for the model.
             documents = await with_vectors(documents, self._embeddings)
         # It starts here, so that a slow model does not use it up.
         budget = RetryBudget(self._index.max_retries)
         places: dict[int, str] = {}
-        failures, existing = await self._write(
-            documents, range(len(documents)), layout, budget, places
-        )
+        failures, existing = await self._write(documents, missing, layout, budget, places)
+        existing |= elsewhere
         without_vector: set[int] = set()
+        prepared_again = False
         while failures:
             positions = refused_with_vector(documents, failures, layout)
             if positions:
                 # The vector is the likely cause: finding a message by words only beats losing it.
                 documents = without_vectors(documents, positions)
                 without_vector.update(positions)
-            elif any(failure.unprepared for failure in failures.values()):
-                delay = budget.delay(reached=True)
+            else:
+                positions = [at for at, failure in failures.items() if failure.unprepared]
+                if prepared_again:
+                    # A pipeline may have sent the others to an index that is not ours.
+                    positions = [at for at in positions if places.get(at) in layout.indices]
+                delay = budget.delay(reached=True) if positions else None
                 if delay is None:
                     break
                 await asleep(delay)
                 layout = await prepare_again(self._index, layout)
-                positions = list(failures)
-            else:
-                break
+                prepared_again = True
             for position in positions:
                 del failures[position]
             failed, existed = await self._write(documents, positions, layout, budget, places)
@@ -115,8 +129,8 @@ class AsyncWriter:
             existing |= existed
         stored = {at: index for at, index in places.items() if at not in failures}
         failures.update(await self._check(documents, stored, layout))
-        if existing - failures.keys() and self._refresh == "wait_for":
-            # A conflict waits for no refresh.
+        if (elsewhere and self._refresh) or (existing and self._refresh == "wait_for"):
+            # What another call has stored waits for no refresh of ours.
             await self._index.refresh()
         if stored_without := without_vector - failures.keys():
             LOGGER.warning(
@@ -128,6 +142,18 @@ class AsyncWriter:
         if failures:
             raise self._error(documents, dict(sorted(failures.items())))
         return existing
+
+    async def _stored_elsewhere(
+        self, documents: Sequence[Document], layout: IndexLayout
+    ) -> set[int]:
+        """Return the positions of the documents that an index behind an alias has.
+
+        In a single index, storing them again tells.
+        """
+        indices = await indices_of_alias(self._index, layout)
+        if len(indices) <= 1:
+            return set()
+        return set(await self._index.fetch(documents, indices=indices))
 
     async def _write(
         self,
@@ -145,6 +171,8 @@ class AsyncWriter:
             Why some are not stored, by their positions, and the positions of those that were
             stored before.
         """
+        if not positions:
+            return {}, set()
         lines = [self._lines(documents[position], layout) for position in positions]
         self._index.state.check_event_loop(async_event_loop())
         signal = AsyncSignal()

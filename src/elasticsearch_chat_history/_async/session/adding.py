@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
 
-from elasticsearch_chat_history._async.index.preparing import prepare
+from elasticsearch_chat_history._async.index.preparing import indices_of_alias, prepare
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.document import documents_of
 from elasticsearch_chat_history._documents.metadata import merged_metadata
 from elasticsearch_chat_history._documents.sequence import place_of, seqs_of_call
+from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._reporting import LOGGER, describe, describe_answer
 from elasticsearch_chat_history._requests.bulk import Update
 
@@ -42,7 +43,7 @@ async def add(
         metadata=merged_metadata(session.options.metadata, metadata),
         idempotency_key=idempotency_key,
     )
-    existing = await session.writer.store(documents)
+    existing = await session.writer.store(documents, once=idempotency_key is not None)
     if idempotency_key is not None and 0 < len(existing) < len(documents):
         await _join_attempts(session, documents)
 
@@ -63,6 +64,8 @@ async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -
                         problem = describe_answer(outcome["error"], outcome["status"])
     except (ApiError, TransportError) as error:
         problem = describe(error)
+    except ChatHistoryError as error:
+        problem = str(error)
     if problem is not None:
         LOGGER.warning(
             "Messages of a repeated call may be out of order in index %r: %s. All are stored. To "
@@ -73,10 +76,11 @@ async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -
 
 
 async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[Update]:
+    layout = await prepare(session.index)
     stored = await session.index.fetch(
-        [document.id for document in documents],
-        routing=session.routing,
+        documents,
         fields=["created_at", "seq"],
+        indices=await indices_of_alias(session.index, layout),
     )
     if not stored:
         # Deleted meanwhile.
@@ -85,7 +89,6 @@ async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[U
         position: place_of(hit["_source"].get("seq"), hit["_source"]["created_at"])
         for position, hit in stored.items()
     }
-    layout = await prepare(session.index)
     return [
         Update(
             stored[position]["_index"],

@@ -120,7 +120,7 @@ class AsyncRecordLoader:
     async def _store(self) -> None:
         documents, self._ends = numbered(self._batch, self._ends)
         try:
-            await self._writer.store(documents)
+            await self._writer.store(documents, once=True)
         except MessagesNotStoredError as error:
             raise self._in_whole_input(error) from error.__cause__
         for document in documents:
