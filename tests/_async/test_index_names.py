@@ -84,3 +84,31 @@ async def test_date_math_names_an_index(
     await history.aadd_message(HumanMessage("Hello"))
     assert await history.aget_messages() == [HumanMessage("Hello")]
     admin.indices.delete(index=f"{index}-2001.01.01")
+
+
+async def test_a_missing_index_is_said_once_and_only_to_readers(
+    index: str,
+    used_indices: list[str],
+    async_client: AsyncElasticsearch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "elasticsearch_chat_history")
+    written = f"{index}-written"
+    used_indices.append(written)
+    history = AsyncElasticsearchChatMessageHistory(written, "s", client=async_client)
+    await history.aadd_message(HumanMessage("Hello"))
+    assert caplog.messages == []
+    store = AsyncElasticsearchChatStore(index, client=async_client)
+    for _ in range(2):
+        for session_id in ("s", "t"):
+            assert await store.session(session_id).aget_messages() == []
+            assert [one async for one in store.session(session_id).aiter_messages()] == []
+        assert await store.alist_sessions() == []
+        assert await store.acount_messages() == 0
+        assert await store.asearch("Hello") == []
+        assert [record async for record in store.aexport()] == []
+    (line,) = [one for one in caplog.records if one.name == "elasticsearch_chat_history"]
+    assert line.levelname == "INFO"
+    assert line.getMessage() == (
+        f"Index {index!r} does not exist: it reads as empty until a message is stored."
+    )

@@ -63,6 +63,7 @@ class TransportState:
         # How many hits each index allows at once, if fewer than usual.
         self.max_hits: dict[str, int] = {}
         self.window_starts = WindowStarts()
+        self._missed: set[str] = set()
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
         self._event_loop: Callable[[], asyncio.AbstractEventLoop | None] = _no_event_loop
 
@@ -89,6 +90,12 @@ class TransportState:
         self.restart()
         for queue in list(self._queues.values()):
             queue.restart()
+
+    def is_first_miss(self, index: str) -> bool:
+        """Note that an index is missing; tell whether that was not known before."""
+        first = index not in self._missed
+        self._missed.add(index)
+        return first
 
     def answered(self, error: Exception | None = None) -> None:
         """Note an answer of the server, or an `error` of the client, which may be one."""

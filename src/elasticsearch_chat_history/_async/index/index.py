@@ -132,19 +132,15 @@ class AsyncChatIndex:
     ) -> Any:
         """Return the answer of a search; `pit` among the arguments replaces the index."""
         where: dict[str, Any] = {} if "pit" in arguments else {"index": self.name}
-        try:
-            return await self.send(
-                lambda client: client.search(
-                    # A shard that does not answer must be an error, not a gap.
-                    allow_partial_search_results=False,
-                    **where,
-                    **arguments,
-                ),
-                worth_retrying=worth_retrying,
-            )
-        except ApiError as error:
-            self.learn_max_hits(error)
-            raise
+        return await self._read(
+            lambda client: client.search(
+                # A shard that does not answer must be an error, not a gap.
+                allow_partial_search_results=False,
+                **where,
+                **arguments,
+            ),
+            worth_retrying=worth_retrying,
+        )
 
     def learn_max_hits(self, error: ApiError) -> bool:
         """Note how many hits the index allows at once; tell whether `error` says so."""
@@ -203,7 +199,7 @@ class AsyncChatIndex:
 
     async def open_point_in_time(self, routing: str | None = None) -> str:
         """Return the id of a new point in time."""
-        opened = await self.send(
+        opened = await self._read(
             lambda client: client.open_point_in_time(
                 index=self.name, keep_alive=PIT_KEEP_ALIVE, routing=routing
             )
@@ -216,6 +212,23 @@ class AsyncChatIndex:
             await self.client.close_point_in_time(id=pit_id)
         except Exception as error:  # noqa: BLE001  # what was read is right
             LOGGER.debug("A point in time could not be closed: %s", describe(error))
+
+    async def _read(
+        self,
+        request: AsyncRequest[Any],
+        *,
+        worth_retrying: Callable[[Exception], bool] = is_retriable,
+    ) -> Any:
+        try:
+            return await self.send(request, worth_retrying=worth_retrying)
+        except ApiError as error:
+            self.learn_max_hits(error)
+            if is_missing_index(error) and self.state.is_first_miss(self.name):
+                LOGGER.info(
+                    "Index %r does not exist: it reads as empty until a message is stored.",
+                    self.name,
+                )
+            raise
 
     async def _fetch_page(
         self, name: str, documents: Sequence[Document], fields: Sequence[str]
