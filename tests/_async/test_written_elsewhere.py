@@ -11,6 +11,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     MessagesNotStoredError,
 )
+from elasticsearch_chat_history._requests import state
 from tests.support.client_requests import recorded
 from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS
 from tests.support.messages import texts
@@ -138,14 +139,18 @@ async def test_a_message_in_another_index_of_the_alias_is_stored(
     assert count(admin, names[1]) == 1
 
 
-@pytest.mark.parametrize("written_before", [True, False])
+@pytest.mark.parametrize("writes", [0, 1, 2])
 async def test_an_index_that_a_template_made_anew_is_completed_and_has_the_message(
     *,
     index: str,
     async_client: AsyncElasticsearch,
     admin: Elasticsearch,
-    written_before: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    writes: int,
 ) -> None:
+    if not writes:
+        # As after a pause.
+        monkeypatch.setattr(state, "FRESH_SECONDS", -1.0)
     admin.indices.put_index_template(
         name=index,
         index_patterns=[index],
@@ -156,9 +161,9 @@ async def test_an_index_that_a_template_made_anew_is_completed_and_has_the_messa
         history = AsyncElasticsearchChatMessageHistory(
             index, "s", client=async_client, metadata={"user": "u"}
         )
-        await history.aadd_message(HumanMessage("one"))
-        if not written_before:
-            await history.aadd_message(HumanMessage("more"))
+        await history.create_if_missing()
+        for _ in range(writes):
+            await history.aadd_message(HumanMessage("one"))
         admin.indices.delete(index=index)
         await history.aadd_messages([HumanMessage("two"), HumanMessage("three")])
     finally:

@@ -97,21 +97,21 @@ def indices_in(answer: Mapping[str, Any]) -> list[str]:
 
 
 def shows_another_index(
-    answer: Mapping[str, Any], layout: IndexLayout, *, written_before: bool
+    answer: Mapping[str, Any], layout: IndexLayout, *, empty_is_another: bool
 ) -> bool:
-    """Tell whether documents went to an index that was not there when `layout` was found.
+    """Tell whether documents went to an index that may not be the one of `layout`.
 
-    Its name is new, or the numbering of its operations has begun again:
+    Its name is new, or one of them is the first of a shard, whose numbering begins with 0:
     https://www.elastic.co/docs/reference/elasticsearch/rest-apis/optimistic-concurrency-control
 
     Args:
         answer: Elasticsearch's answer.
         layout: What was found.
-        written_before: Whether documents were stored with it before this request.
+        empty_is_another: Whether an empty index cannot be the one of `layout`.
     """
     return any(
         item["create"]["_index"] not in layout.indices
-        or (written_before and item["create"].get("_seq_no") == 0)
+        or (empty_is_another and item["create"].get("_seq_no") == 0)
         for item in answer["items"]
         if "error" not in item["create"] or item["create"]["status"] == STATUS_CONFLICT
     )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_WINDOW_STARTS = 10_000
 # How often an index that lacked fields is looked at again.
 LOOK_AGAIN_SECONDS = 300.0
+# An index that was looked at so recently is taken for the same one.
+FRESH_SECONDS = 10.0
 
 
 def _no_event_loop() -> None:
@@ -63,7 +65,6 @@ class TransportState:
         # How many hits each index allows at once, if fewer than usual.
         self.max_hits: dict[str, int] = {}
         self.window_starts = WindowStarts()
-        self._missed: set[str] = set()
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
         self._event_loop: Callable[[], asyncio.AbstractEventLoop | None] = _no_event_loop
 
@@ -91,12 +92,6 @@ class TransportState:
         for queue in list(self._queues.values()):
             queue.restart()
 
-    def is_first_miss(self, index: str) -> bool:
-        """Note that an index is missing; tell whether that was not known before."""
-        first = index not in self._missed
-        self._missed.add(index)
-        return first
-
     def answered(self, error: Exception | None = None) -> None:
         """Note an answer of the server, or an `error` of the client, which may be one."""
         if error is None or isinstance(error, ApiError):
@@ -114,8 +109,9 @@ _STATES: MutableMapping[Any, TransportState] = WeakKeyDictionary()
 _LOGINS: MutableMapping[Any, Login] = WeakKeyDictionary()
 _LAYOUTS: dict[Hashable, IndexLayout] = {}
 _LOOKED_AT: dict[Hashable, float] = {}
-# With which of them documents were stored.
+# With which layout documents were stored in an index.
 _WRITTEN_WITH: dict[Hashable, IndexLayout] = {}
+_SAID: set[tuple[Hashable, str]] = set()
 
 
 class _LayoutsLock:
@@ -204,8 +200,18 @@ def forget_layout(index: Hashable, stale: IndexLayout) -> bool:
         return True
 
 
-def note_written(index: Hashable, layout: IndexLayout) -> bool:
-    """Note that documents were stored with `layout`; tell whether some were before."""
+def may_be_another(index: Hashable, layout: IndexLayout) -> bool:
+    """Note that documents are stored with `layout`; tell whether an empty index is not that one.
+
+    It has documents by now, or was empty when it was looked at, some time ago.
+    """
     written_before = _WRITTEN_WITH.get(index) is layout
     _WRITTEN_WITH[index] = layout
-    return written_before
+    return written_before or time.monotonic() - _LOOKED_AT[index] > FRESH_SECONDS
+
+
+def is_new_in_log(index: Hashable, line: str) -> bool:
+    """Note what the log says of an index; tell whether this process says it for the first time."""
+    size = len(_SAID)
+    _SAID.add((index, line))
+    return len(_SAID) > size

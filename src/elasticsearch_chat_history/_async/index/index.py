@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from elasticsearch import ApiError, AuthorizationException, TransportError
@@ -24,7 +25,12 @@ from elasticsearch_chat_history._requests.failures import (
 from elasticsearch_chat_history._requests.multi_get import error_in, is_temporary
 from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
-from elasticsearch_chat_history._requests.state import cluster_of, login_of, transport_state
+from elasticsearch_chat_history._requests.state import (
+    cluster_of,
+    is_new_in_log,
+    login_of,
+    transport_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -213,6 +219,11 @@ class AsyncChatIndex:
         except Exception as error:  # noqa: BLE001  # what was read is right
             LOGGER.debug("A point in time could not be closed: %s", describe(error))
 
+    def log_once(self, level: int, line: str) -> None:
+        """Write a line, unless this process has written it before."""
+        if is_new_in_log(self.key, line):
+            LOGGER.log(level, line)
+
     async def _read(
         self,
         request: AsyncRequest[Any],
@@ -223,10 +234,11 @@ class AsyncChatIndex:
             return await self.send(request, worth_retrying=worth_retrying)
         except ApiError as error:
             self.learn_max_hits(error)
-            if is_missing_index(error) and self.state.is_first_miss(self.name):
-                LOGGER.info(
-                    "Index %r does not exist: it reads as empty until a message is stored.",
-                    self.name,
+            if is_missing_index(error):
+                self.log_once(
+                    logging.INFO,
+                    f"Index {self.name!r} does not exist: it reads as empty until a message is "
+                    "stored.",
                 )
             raise
 

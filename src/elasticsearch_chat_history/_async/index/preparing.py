@@ -6,7 +6,9 @@ that lacked something is looked at again from time to time, as somebody may have
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import (
@@ -64,7 +66,7 @@ async def prepare_now(index: AsyncChatIndex) -> IndexLayout:
     async with _lock(index):
         known = known_layout(index.key)
         try:
-            layout = await _check_or_create(index)
+            layout = await _check_or_create(index, warn=LOGGER.warning)
         except IndexMappingError:
             if known is not None:
                 forget_layout(index.key, known)
@@ -110,7 +112,7 @@ def _lock(index: AsyncChatIndex) -> Any:
 
 async def _look_again(index: AsyncChatIndex, known: IndexLayout) -> IndexLayout:
     try:
-        layout = await _check_or_create(index, log=LOGGER.debug)
+        layout = await _check_or_create(index)
     except IndexMappingError:
         forget_layout(index.key, known)
         raise
@@ -123,8 +125,11 @@ async def _look_again(index: AsyncChatIndex, known: IndexLayout) -> IndexLayout:
 
 
 async def _check_or_create(
-    index: AsyncChatIndex, log: Callable[..., None] = LOGGER.warning
+    index: AsyncChatIndex, warn: Callable[[str], None] | None = None
 ) -> IndexLayout:
+    """Check and complete the index, or create it; `warn` says what is wrong, by default once."""
+    if warn is None:
+        warn = partial(index.log_once, logging.WARNING)
     properties = index.definition.properties
     while True:
         try:
@@ -144,7 +149,7 @@ async def _check_or_create(
                 )
         else:
             report = report_on(index.name, answer["fields"], properties)
-            return await _complete(index, report, answer["indices"], log)
+            return await _complete(index, report, answer["indices"], warn)
 
 
 async def _examine(index: AsyncChatIndex) -> Examination:
@@ -186,7 +191,7 @@ async def _complete(
     index: AsyncChatIndex,
     types: MappingReport,
     indices: Iterable[str],
-    log: Callable[..., None],
+    warn: Callable[[str], None],
 ) -> IndexLayout:
     examination = await _examine(index)
     report = examination.added_to(types, index.name)
@@ -204,9 +209,9 @@ async def _complete(
     if refusal is not None and set(lacking) & set(UPSTREAM_FIELDS):
         raise refusal
     if report.unusable:
-        log(conflict_warning(index.name, report))
+        warn(conflict_warning(index.name, report))
     if refusal is not None:
-        log(refusal_warning(index.name, lacking, refusal))
+        warn(refusal_warning(index.name, lacking, refusal))
     layout = report.layout(wanted=index.definition.properties, added=added, indices=indices)
     return replace(layout, longest_id=examination.longest_id)
 

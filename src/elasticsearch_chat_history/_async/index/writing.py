@@ -37,11 +37,7 @@ from elasticsearch_chat_history._requests.failures import (
 from elasticsearch_chat_history._requests.flush_queue import Batch, FlushQueue, PendingWrite
 from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
-from elasticsearch_chat_history._requests.state import (
-    forget_layout,
-    known_layout,
-    note_written,
-)
+from elasticsearch_chat_history._requests.state import forget_layout, known_layout, may_be_another
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -242,7 +238,8 @@ class AsyncWriter:
         layout = known_layout(key)
         if layout is None:
             return
-        if shows_another_index(answer, layout, written_before=note_written(key, layout)):
+        empty_is_another = may_be_another(key, layout)
+        if shows_another_index(answer, layout, empty_is_another=empty_is_another):
             # All whose documents are under way look again before they return.
             forget_layout(key, layout)
 
