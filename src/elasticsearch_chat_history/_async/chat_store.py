@@ -106,6 +106,7 @@ class AsyncElasticsearchChatStore:
             sessions; sessions of very different sizes fill the shards unevenly. All writers and
             readers of an index must use the same value: an index created with it refuses others.
             See
+            https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/mapping-routing-field
         max_retries: How often a request is retried when the connection fails or the server is
             overloaded or unavailable (429, 502, 503, 504). The default allows about 30 seconds in
             all. If this client has never reached the server, it gives up after a few seconds.
