@@ -303,6 +303,28 @@ async def test_an_id_that_would_not_be_found_is_refused(
     assert count(admin, index) == 2
 
 
+@pytest.mark.parametrize("by_setting", [False, True])
+async def test_metadata_that_would_not_be_found_is_refused(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch, *, by_setting: bool
+) -> None:
+    if by_setting:
+        admin.indices.create(index=index, settings={"index.mapping.ignore_above": 10})
+    else:
+        found = {"type": "flattened", "ignore_above": 10}
+        admin.indices.create(index=index, mappings=with_field("metadata", found))
+    store = AsyncElasticsearchChatStore(index, client=async_client)
+    history = store.session("s")
+    for fitting in ("a" * 10, "\U0001f30d" * 5, 1_234_567_890, ["a", "b" * 10]):
+        await history.aadd_message(HumanMessage("one"))
+        await history.aadd_messages([HumanMessage("one")], metadata={"user": fitting})
+    assert await store.acount_messages(metadata={"user": ["a" * 10, 1_234_567_890]}) == 2
+    for longer in ("a" * 11, "\U0001f30d" * 6, 12_345_678_901, {"id": ["b", "c" * 11]}):
+        with pytest.raises(IndexMappingError, match=r"ignore_above: 10.* for 'user'") as caught:
+            await history.aadd_messages([HumanMessage("one")], metadata={"user": longer})
+        assert list(caught.value.conflicts) == ["metadata"]
+    assert count(admin, index) == 8
+
+
 async def test_an_index_template_that_spoils_our_index_is_seen(
     index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
 ) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 OBJECTS = frozenset({"object", "nested", "passthrough"})
-# They read our numbers as something else than milliseconds, if they come first.
-OTHER_NUMBERS = frozenset({"epoch_second"})
+# They read our numbers as something else than milliseconds, or not at all, if they come first.
+OTHER_NUMBERS = frozenset({"epoch_second", "year"})
 
 
 @dataclass
@@ -38,11 +38,13 @@ class Examination:
             needed.
         unusable: For each field that we can do without: what was found.
         longest_id: How long a session id may be, in UTF-16 code units; None if any may be used.
+        longest_value: The same for the values of metadata.
     """
 
     fatal: dict[str, tuple[str, str]] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
     longest_id: int | None = None
+    longest_value: int | None = None
 
     def added_to(self, report: MappingReport, index: str) -> MappingReport:
         """Return the report of the look at the types with what was found here.
@@ -65,7 +67,8 @@ def examine(indices: Mapping[str, Mapping[str, Any]]) -> Examination:
         indices: The answer to a request for them; none where we may not see them.
     """
     result = Examination()
-    limits: list[int] = []
+    ids: list[int] = []
+    values: list[int] = []
     for answer in indices.values():
         mappings: Mapping[str, Any] = answer.get("mappings", {})
         properties: Mapping[str, Any] = mappings.get("properties", {})
@@ -88,8 +91,11 @@ def examine(indices: Mapping[str, Mapping[str, Any]]) -> Examination:
             result.unusable.setdefault("metadata", "flattened with index: false")
         for name, found, needed in _faulty_parameters(properties):
             result.fatal.setdefault(name, (found, needed))
-        limits += _limits_of_ids(properties, answer.get("settings", {}))
-    result.longest_id = min(limits, default=None)
+        settings: Mapping[str, Any] = answer.get("settings", {})
+        ids += _limits_of("session_id", properties, settings)
+        values += _limits_of("metadata", properties, settings)
+    result.longest_id = min(ids, default=None)
+    result.longest_value = min(values, default=None)
     return result
 
 
@@ -142,8 +148,8 @@ def _faulty_parameters(properties: Mapping[str, Any]) -> Iterator[tuple[str, str
         yield "created_at", found, "date whose format reads numbers as epoch_millis"
 
 
-def _limits_of_ids(properties: Mapping[str, Any], settings: Mapping[str, Any]) -> list[int]:
+def _limits_of(name: str, properties: Mapping[str, Any], settings: Mapping[str, Any]) -> list[int]:
     general = settings.get("index", {}).get("mapping", {}).get("ignore_above")
-    given = properties.get("session_id", {}).get("ignore_above", general)
+    given = properties.get(name, {}).get("ignore_above", general)
     limit = MAX_TERM_BYTES if given is None else int(given)
     return [limit] if limit < MAX_TERM_BYTES else []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import checked_count, checked_text
+from elasticsearch_chat_history._documents.metadata import longest_value, utf16_length
 from elasticsearch_chat_history._errors import IndexMappingError
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class IndexLayout:
         complete: Whether it has all fields, or only upstream's three.
         vectors: Whether it has one for the vector of a message as well.
         longest_id: How long a session id may be, in UTF-16 code units; None if any may be used.
+        longest_value: The same for the values of metadata.
         indices: The indices behind the name when it was looked at.
         added: Whether fields were added then: what was stored before may not be indexed.
     """
@@ -102,22 +104,28 @@ class IndexLayout:
     complete: bool
     vectors: bool = False
     longest_id: int | None = None
+    longest_value: int | None = None
     indices: frozenset[str] = field(default=frozenset(), compare=False)
     added: bool = field(default=False, compare=False)
 
-    def check_session_id(self, index: str, session_id: str) -> None:
-        """Refuse an id that the index would store, but not find.
+    def check_lengths(
+        self, index: str, session_id: str, metadata: Mapping[str, Any] | None
+    ) -> None:
+        """Refuse an id or metadata that the index would store, but not find.
 
         Raises:
-            IndexMappingError: `ignore_above` of the field is less than the length of the id.
+            IndexMappingError: `ignore_above` of the field is less than the length.
         """
-        if self.longest_id is None:
-            return
-        length = len(session_id.encode("utf-16-le")) // 2
-        if length > self.longest_id:
+        if self.longest_id is not None and utf16_length(session_id) > self.longest_id:
             found = f"keyword with ignore_above: {self.longest_id}"
-            needed = f"keyword with ignore_above: {length} or more for this session"
+            needed = f"keyword with ignore_above: {utf16_length(session_id)} or more for this id"
             raise IndexMappingError(index, {"session_id": (found, needed)})
+        if self.longest_value is not None and self.complete and metadata:
+            length, key = longest_value(metadata)
+            if length > self.longest_value:
+                found = f"flattened with ignore_above: {self.longest_value}"
+                needed = f"flattened with ignore_above: {length} or more for {key!r:.100}"
+                raise IndexMappingError(index, {"metadata": (found, needed)})
 
 
 @dataclass(frozen=True)

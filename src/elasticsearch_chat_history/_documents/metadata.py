@@ -25,6 +25,24 @@ def checked_metadata(metadata: object) -> dict[str, Any] | None:
     return _plain_mapping(metadata, path="", depth=1) or None
 
 
+def utf16_length(text: str) -> int:
+    """Return the length of a text as `ignore_above` counts it, in UTF-16 code units."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def longest_value(metadata: Mapping[str, Any]) -> tuple[int, str]:
+    """Return the length of the longest value as it is indexed, and the key above it."""
+    return max((_longest(value), key) for key, value in metadata.items())
+
+
+def _longest(value: object) -> int:
+    if isinstance(value, dict):
+        return max(map(_longest, value.values()), default=0)
+    if isinstance(value, list):
+        return max(map(_longest, value), default=0)
+    return utf16_length(str(value))
+
+
 def merged_metadata(
     general: Mapping[str, Any] | None, special: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:

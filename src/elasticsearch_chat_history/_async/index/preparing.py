@@ -213,7 +213,9 @@ async def _complete(
     if refusal is not None:
         warn(refusal_warning(index.name, lacking, refusal))
     layout = report.layout(wanted=index.definition.properties, added=added, indices=indices)
-    return replace(layout, longest_id=examination.longest_id)
+    return replace(
+        layout, longest_id=examination.longest_id, longest_value=examination.longest_value
+    )
 
 
 async def _add(index: AsyncChatIndex, names: Iterable[str]) -> ApiError | None:

@@ -307,7 +307,7 @@ class AsyncWriter:
         return self._refresh
 
     def _lines(self, document: Document, layout: IndexLayout) -> bytes:
-        layout.check_session_id(self._index.name, document.session_id)
+        layout.check_lengths(self._index.name, document.session_id, document.metadata)
         return lines_of(document, layout, routing=self._index.routing_of(document.session_id))
 
     def _error(self, documents: Sequence[Document], failures: dict[int, Failure]) -> Exception:
