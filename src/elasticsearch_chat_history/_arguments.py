@@ -67,7 +67,7 @@ def checked_text(name: str, value: object) -> str:
 
 def checked_session_id(session_id: object) -> str:
     """Return `session_id` if a session can have it; an empty one may come from others."""
-    text = session_id if session_id == "" else checked_text("session_id", session_id)
+    text = "" if session_id == "" else checked_text("session_id", session_id)
     if not is_encodable(text):
         raise ValueError(
             f"session_id must be valid Unicode without lone surrogates, but is {text!r:.100}"

@@ -12,7 +12,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     IndexMappingError,
 )
-from elasticsearch_chat_history._requests import state
+from elasticsearch_chat_history._requests import known_indices
 from tests.support.client_requests import recorded
 from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS
 from tests.support.messages import texts
@@ -381,7 +381,7 @@ async def test_an_incomplete_index_is_looked_at_again_after_some_time(
     requests = recorded(async_client)
     await history.aadd_message(HumanMessage("two"))
     assert [request.endpoint for request in requests] == ["_bulk"]
-    monkeypatch.setattr(state, "LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(known_indices, "LOOK_AGAIN_SECONDS", 0.0)
     await history.aadd_message(HumanMessage("three"))
     admin.indices.put_settings(index=index, settings={limit: 100})
     await history.aadd_message(HumanMessage("four"))

@@ -11,7 +11,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     MessagesNotStoredError,
 )
-from elasticsearch_chat_history._requests import state
+from elasticsearch_chat_history._requests import known_indices
 from tests.support.client_requests import recorded
 from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS
 from tests.support.messages import texts
@@ -150,7 +150,7 @@ async def test_an_index_that_a_template_made_anew_is_completed_and_has_the_messa
 ) -> None:
     if not writes:
         # As after a pause.
-        monkeypatch.setattr(state, "FRESH_SECONDS", -1.0)
+        monkeypatch.setattr(known_indices, "FRESH_SECONDS", -1.0)
     admin.indices.put_index_template(
         name=index,
         index_patterns=[index],

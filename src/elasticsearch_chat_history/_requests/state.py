@@ -1,9 +1,7 @@
-"""What histories share: for each client its queues, for the process what is known of an index."""
+"""What histories over the same connections share: locks, queues, and what was learnt."""
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
@@ -18,14 +16,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Hashable, MutableMapping
 
-    from elasticsearch_chat_history._documents.fields import IndexLayout
-
 
 MAX_WINDOW_STARTS = 10_000
-# How often an index that lacked fields is looked at again.
-LOOK_AGAIN_SECONDS = 300.0
-# An index that was looked at so recently is taken for the same one.
-FRESH_SECONDS = 10.0
 
 
 def _no_event_loop() -> None:
@@ -107,20 +99,6 @@ class TransportState:
 
 _STATES: MutableMapping[Any, TransportState] = WeakKeyDictionary()
 _LOGINS: MutableMapping[Any, Login] = WeakKeyDictionary()
-_LAYOUTS: dict[Hashable, IndexLayout] = {}
-_LOOKED_AT: dict[Hashable, float] = {}
-# With which layout documents were stored in an index.
-_WRITTEN_WITH: dict[Hashable, IndexLayout] = {}
-_SAID: set[tuple[Hashable, str]] = set()
-
-
-class _LayoutsLock:
-    def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        # A signal handler may ask while its own thread is in here.
-        self.held = threading.RLock()
 
 
 class _Connections:
@@ -142,9 +120,7 @@ def _drop_connections(pool: Any) -> None:
     pool.pool = fresh
 
 
-_LAYOUTS_LOCK = _LayoutsLock()
 _CONNECTIONS = _Connections()
-restart_in_children(_LAYOUTS_LOCK)
 restart_in_children(_CONNECTIONS)
 
 
@@ -167,51 +143,3 @@ def login_of(client: Any) -> Login:
 def cluster_of(client: Any) -> Hashable:
     """Return what identifies a cluster: the addresses that the client was given."""
     return frozenset(node.base_url for node in client.transport.node_pool.all())
-
-
-def known_layout(index: Hashable) -> IndexLayout | None:
-    """Return the layout of an index of a cluster, if this process has checked it."""
-    return _LAYOUTS.get(index)
-
-
-def remember_layout(index: Hashable, layout: IndexLayout) -> None:
-    """Remember what an index lets us store."""
-    with _LAYOUTS_LOCK.held:
-        _LAYOUTS[index] = layout
-        _LOOKED_AT[index] = time.monotonic()
-
-
-def is_to_be_looked_at_again(index: Hashable) -> bool:
-    """Tell one caller, from time to time, to look again at an index that lacked something."""
-    with _LAYOUTS_LOCK.held:
-        now = time.monotonic()
-        if now - _LOOKED_AT.get(index, 0.0) < LOOK_AGAIN_SECONDS:
-            return False
-        _LOOKED_AT[index] = now
-        return True
-
-
-def forget_layout(index: Hashable, stale: IndexLayout) -> bool:
-    """Forget `stale`, unless somebody has looked at the index again since."""
-    with _LAYOUTS_LOCK.held:
-        if _LAYOUTS.get(index) is not stale:
-            return False
-        _LAYOUTS.pop(index, None)
-        return True
-
-
-def may_be_another(index: Hashable, layout: IndexLayout) -> bool:
-    """Note that documents are stored with `layout`; tell whether an empty index is not that one.
-
-    It has documents by now, or was empty when it was looked at, some time ago.
-    """
-    written_before = _WRITTEN_WITH.get(index) is layout
-    _WRITTEN_WITH[index] = layout
-    return written_before or time.monotonic() - _LOOKED_AT[index] > FRESH_SECONDS
-
-
-def is_new_in_log(index: Hashable, line: str) -> bool:
-    """Note what the log says of an index; tell whether this process says it for the first time."""
-    size = len(_SAID)
-    _SAID.add((index, line))
-    return len(_SAID) > size

@@ -27,9 +27,9 @@ from elasticsearch_chat_history._requests.failures import (
     is_retriable,
     missing_index_ignored,
 )
+from elasticsearch_chat_history._requests.known_indices import INDICES
 from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
-from elasticsearch_chat_history._requests.state import known_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -192,7 +192,7 @@ def _may_delete_again(error: Exception) -> bool:
 
 async def _check_block(index: AsyncChatIndex, routing: str | None) -> None:
     """Raise an error if the index is blocked, as a deletion by query would wait for its end."""
-    layout = known_layout(index.key)
+    layout = INDICES.layout(index.key)
     names = sorted(layout.indices) if layout is not None else [index.name]
     # The routing satisfies an index that requires one.
     nothing = [

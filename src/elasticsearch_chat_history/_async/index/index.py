@@ -22,15 +22,11 @@ from elasticsearch_chat_history._requests.failures import (
     max_hits_in,
     missing_index_ignored,
 )
+from elasticsearch_chat_history._requests.known_indices import INDICES
 from elasticsearch_chat_history._requests.multi_get import error_in, is_temporary
 from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
-from elasticsearch_chat_history._requests.state import (
-    cluster_of,
-    is_new_in_log,
-    login_of,
-    transport_state,
-)
+from elasticsearch_chat_history._requests.state import cluster_of, login_of, transport_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -221,7 +217,7 @@ class AsyncChatIndex:
 
     def log_once(self, level: int, line: str) -> None:
         """Write a line, unless this process has written it before."""
-        if is_new_in_log(self.key, line):
+        if INDICES.is_new_in_log(self.key, line):
             LOGGER.log(level, line)
 
     async def _read(

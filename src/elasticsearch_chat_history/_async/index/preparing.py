@@ -30,12 +30,7 @@ from elasticsearch_chat_history._documents.fields import (
 from elasticsearch_chat_history._errors import IndexMappingError
 from elasticsearch_chat_history._reporting import LOGGER, describe
 from elasticsearch_chat_history._requests.degrading import conflict_warning, refusal_warning
-from elasticsearch_chat_history._requests.state import (
-    forget_layout,
-    is_to_be_looked_at_again,
-    known_layout,
-    remember_layout,
-)
+from elasticsearch_chat_history._requests.known_indices import INDICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,39 +40,39 @@ if TYPE_CHECKING:
 
 async def prepare(index: AsyncChatIndex) -> IndexLayout:
     """Create the index, or check and complete it, unless this process has done so."""
-    layout = known_layout(index.key)
+    layout = INDICES.layout(index.key)
     if layout is not None:
         lacks_vectors = index.definition.vectors and not layout.vectors
         if layout.complete and not lacks_vectors:
             return layout
-        if is_to_be_looked_at_again(index.key):
+        if INDICES.is_to_be_looked_at_again(index.key):
             return await _look_again(index, layout)
         return layout
     async with _lock(index):
-        layout = known_layout(index.key)
+        layout = INDICES.layout(index.key)
         if layout is None:
             layout = await _check_or_create(index)
-            remember_layout(index.key, layout)
+            INDICES.remember(index.key, layout)
     return layout
 
 
 async def prepare_now(index: AsyncChatIndex) -> IndexLayout:
     """Create the index, or check and complete it, also if this process has done so before."""
     async with _lock(index):
-        known = known_layout(index.key)
+        known = INDICES.layout(index.key)
         try:
             layout = await _check_or_create(index, warn=LOGGER.warning)
         except IndexMappingError:
             if known is not None:
-                forget_layout(index.key, known)
+                INDICES.forget(index.key, known)
             raise
-        remember_layout(index.key, layout)
+        INDICES.remember(index.key, layout)
     return layout
 
 
 async def prepare_again(index: AsyncChatIndex, stale: IndexLayout) -> IndexLayout:
     """Prepare an index again that somebody else has deleted or created again."""
-    if forget_layout(index.key, stale):
+    if INDICES.forget(index.key, stale):
         # Nothing is wrong: each rollover of an alias is such a change.
         LOGGER.info("Index %r has changed or vanished; it is prepared again.", index.name)
     return await prepare(index)
@@ -87,7 +82,7 @@ async def prepare_all_fields(index: AsyncChatIndex) -> IndexLayout:
     """Prepare the index, and check it again if it lacked fields the last time."""
     layout = await prepare(index)
     if not layout.complete:
-        forget_layout(index.key, layout)
+        INDICES.forget(index.key, layout)
         layout = await prepare(index)
     return layout
 
@@ -114,13 +109,13 @@ async def _look_again(index: AsyncChatIndex, known: IndexLayout) -> IndexLayout:
     try:
         layout = await _check_or_create(index)
     except IndexMappingError:
-        forget_layout(index.key, known)
+        INDICES.forget(index.key, known)
         raise
     except (ApiError, TransportError) as error:
         # What was known may still hold; if it does not, the write tells.
         LOGGER.debug("Index %r could not be looked at again: %s", index.name, describe(error))
         return known
-    remember_layout(index.key, layout)
+    INDICES.remember(index.key, layout)
     return layout
 
 

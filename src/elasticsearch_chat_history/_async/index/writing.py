@@ -35,9 +35,9 @@ from elasticsearch_chat_history._requests.failures import (
     failure_of_request,
 )
 from elasticsearch_chat_history._requests.flush_queue import Batch, FlushQueue, PendingWrite
+from elasticsearch_chat_history._requests.known_indices import INDICES
 from elasticsearch_chat_history._requests.product import from_elasticsearch
 from elasticsearch_chat_history._requests.retries import RetryBudget
-from elasticsearch_chat_history._requests.state import forget_layout, known_layout, may_be_another
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -235,13 +235,13 @@ class AsyncWriter:
 
     def _note_layout(self, answer: Mapping[str, Any]) -> None:
         key = self._index.key
-        layout = known_layout(key)
+        layout = INDICES.layout(key)
         if layout is None:
             return
-        empty_is_another = may_be_another(key, layout)
+        empty_is_another = INDICES.may_be_another(key, layout)
         if shows_another_index(answer, layout, empty_is_another=empty_is_another):
             # All whose documents are under way look again before they return.
-            forget_layout(key, layout)
+            INDICES.forget(key, layout)
 
     async def _check(
         self, documents: Sequence[Document], stored: Mapping[int, str], stale: IndexLayout
@@ -256,7 +256,7 @@ class AsyncWriter:
         Returns:
             Why some cannot be found there, by their positions.
         """
-        if known_layout(self._index.key) is stale:
+        if INDICES.layout(self._index.key) is stale:
             return {}
         layout = await prepare(self._index)
         failures = {
