@@ -145,9 +145,9 @@ class AsyncChatIndex:
         )
 
     def learn_max_hits(self, error: ApiError) -> bool:
-        """Note how many hits the index allows at once; tell whether `error` says so."""
+        """Note how many hits the index allows at once; tell whether `error` says that it is less."""
         allowed = max_hits_in(error)
-        if allowed is None:
+        if allowed is None or allowed >= self.max_hits:
             return False
         LOGGER.info("Index %r allows %d hits at once (max_result_window).", self.name, allowed)
         self.state.max_hits[self.name] = allowed
