@@ -145,7 +145,7 @@ class AsyncChatIndex:
         )
 
     def learn_max_hits(self, error: ApiError) -> bool:
-        """Note how many hits the index allows at once; tell whether `error` says that it is less."""
+        """Learn from `error` how many hits the index allows; tell whether they are fewer."""
         allowed = max_hits_in(error)
         if allowed is None or allowed >= self.max_hits:
             return False
