@@ -11,6 +11,8 @@ from elasticsearch import Elasticsearch
 from elasticsearch_chat_history import ElasticsearchChatMessageHistory
 from tests.support.writer_processes import Work, set_start, write_in_tasks, write_in_threads
 
+pytestmark = pytest.mark.heavy
+
 PROCESSES = 4
 TURNS = 3
 KINDS = {"threads": (write_in_threads, 8), "tasks": (write_in_tasks, 50)}

@@ -18,6 +18,8 @@ from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS
 from tests.support.messages import texts
 from tests.support.server import count, mappings, sources
 
+pytestmark = pytest.mark.server_side
+
 OURS = OWN_MAPPINGS["properties"]
 UPSTREAMS = UPSTREAM_MAPPINGS["properties"]
 UPSTREAM_FIELDS = {"session_id", "created_at", "history"}

@@ -13,6 +13,8 @@ from elasticsearch_chat_history import (
 )
 from tests.support.client_requests import recorded
 
+pytestmark = pytest.mark.server_side
+
 IMPOSSIBLE = ["session 1", "a\\b", 'a"b', "a<b", "a>b", "a|b", "a#b", "-a", "_a", "+a", "a" * 256]
 Call = Callable[[AsyncElasticsearchChatMessageHistory], Any]
 CALLS: dict[str, Call] = {

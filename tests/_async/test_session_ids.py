@@ -12,6 +12,8 @@ from tests.support.client_requests import recorded
 from tests.support.documents import OWN_MAPPINGS, complete_document, upstream_document
 from tests.support.server import store
 
+pytestmark = pytest.mark.server_side
+
 TIME = 1_735_689_600_000
 
 # No two of them may be taken for one, and none for all.

@@ -14,6 +14,8 @@ from elasticsearch_chat_history import (
     MessagesNotStoredError,
 )
 
+pytestmark = pytest.mark.server_side
+
 # One word in lower case could be the name of an index, a field, a pipeline or a routing value.
 SECRET = "measles-42"
 Harm = Callable[[Elasticsearch, str], None]

@@ -17,6 +17,8 @@ from tests.support.documents import OWN_MAPPINGS, UPSTREAM_MAPPINGS
 from tests.support.messages import texts
 from tests.support.server import count, mappings
 
+pytestmark = pytest.mark.server_side
+
 HELLO = HumanMessage("hello")
 CARD = HumanMessage("my card")
 DROP_CARDS = {"drop": {"if": "ctx.history.contains('card')"}}
