@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+# What to do about a mapping that does not suit.
+REINDEXING = (
+    "A mapping cannot be changed in place: let create_if_missing() make an index under a new "
+    "name, copy the documents there with the _reindex API, and use the new name."
+)
+
+
 class ChatHistoryError(Exception):
     """The base class of all errors that this package defines.
 
@@ -123,11 +130,7 @@ class IndexMappingError(ChatHistoryError):
             f"field {name!r} is {found}, but must be {needed}"
             for name, (found, needed) in self.conflicts.items()
         )
-        super().__init__(
-            f"Index {index!r} cannot hold chat history: {fields}. A mapping cannot be "
-            "changed in place: let create_if_missing() make an index under a new name, copy the "
-            "documents there with the _reindex API, and use the new name."
-        )
+        super().__init__(f"Index {index!r} cannot hold chat history: {fields}. {REINDEXING}")
 
     def __reduce__(self) -> tuple[type[IndexMappingError], tuple[object, ...]]:
         """Pickle by the constructor's arguments."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from elasticsearch import AuthorizationException
 
 from elasticsearch_chat_history._documents.fields import VECTOR
+from elasticsearch_chat_history._errors import REINDEXING
 from elasticsearch_chat_history._reporting import describe
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ def conflict_warning(index: str, report: MappingReport) -> str:
     names = [f"{name} ({report.found[name]})" for name in report.unusable]
     return (
         f"Index {index!r} has another mapping for the fields {', '.join(names)}: "
-        f"messages are {_effect(report.unusable)}. A mapping cannot be changed in place: let "
-        "create_if_missing() make an index under a new name, copy the documents there with the "
-        "_reindex API, and use the new name."
+        f"messages are {_effect(report.unusable)}. {REINDEXING}"
     )
 
 

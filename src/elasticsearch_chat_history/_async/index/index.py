@@ -113,8 +113,7 @@ class AsyncChatIndex:
             try:
                 answer = from_elasticsearch(await request(self.client))
             except (ApiError, TransportError) as error:
-                self.state.answered(error)
-                self.login.answered(error)
+                self.answered(error)
                 may_return = is_unauthorized(error) and self.login.may_return()
                 retried = may_return or worth_retrying(error)
                 delay = budget.delay(reached=self.state.reached) if retried else None
@@ -125,8 +124,7 @@ class AsyncChatIndex:
                     raise
                 await asleep(delay)
             else:
-                self.state.answered()
-                self.login.answered()
+                self.answered()
                 return answer
 
     async def search(
@@ -143,6 +141,11 @@ class AsyncChatIndex:
             ),
             worth_retrying=worth_retrying,
         )
+
+    def answered(self, error: Exception | None = None) -> None:
+        """Note an answer of the server, or an `error` of the client, which may be one."""
+        self.state.answered(error)
+        self.login.answered(error)
 
     def learn_max_hits(self, error: ApiError) -> bool:
         """Learn from `error` how many hits the index allows; tell whether they are fewer."""

@@ -206,7 +206,6 @@ class AsyncWriter:
             raise
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:
-        state, login = self._index.state, self._index.login
         lines: list[Any] = [write.lines[position] for write, position in batch]
         try:
             answer = from_elasticsearch(
@@ -218,13 +217,12 @@ class AsyncWriter:
                 )
             )
         except (ApiError, TransportError) as error:
-            state.answered(error)
-            login.answered(error)
+            self._index.answered(error)
             with_hint(error)
-            failure = failure_of_request(error, len(batch), may_return=login.may_return())
+            may_return = self._index.login.may_return()
+            failure = failure_of_request(error, len(batch), may_return=may_return)
             return [failure] * len(batch)
-        state.answered()
-        login.answered()
+        self._index.answered()
         self._note_layout(answer.body)
         for (write, position), index in zip(batch, indices_in(answer.body), strict=True):
             write.indices[position] = index
