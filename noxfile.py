@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,8 @@ def generate(session: nox.Session) -> None:
 def server(session: nox.Session) -> None:
     """Start an Elasticsearch to try things with, and keep it until Ctrl-C."""
     options = [f"--preferred-port={PREFERRED_PORT}", *session.posargs]
+    # A shell starts what runs in its background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with local_elasticsearch(*options) as process:
         try:
             status = process.wait()

@@ -22,6 +22,11 @@ from tests.tools.programs import (
 )
 
 COMMAND = ("-m", "local_elasticsearch")
+NOX_IN_THE_BACKGROUND = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does
+runpy.run_module("nox", run_name="__main__", alter_sys=True)
+"""
 
 
 def test_the_command_prints_a_url_and_ctrl_c_ends_it() -> None:
@@ -72,7 +77,9 @@ def test_the_server_of_nox_has_its_port_and_lines_to_try_and_ends_with_nox(
     options = ("-s", "server", "--", f"--preferred-port={port}")
     noxfile = str(TOOLS.parent / "noxfile.py")
     environment = without_a_server(NOX_SCRIPT_MODE="none", NO_COLOR="1")
-    with started("-m", "nox", "-f", noxfile, *options, environment=environment) as process:
+    with started(
+        "-c", NOX_IN_THE_BACKGROUND, "-f", noxfile, *options, environment=environment
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         url = process.stdout.readline().strip()
