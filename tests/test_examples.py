@@ -39,9 +39,9 @@ def public_objects() -> dict[str, Any]:
     """Return what the package exports, and the members of its classes, by dotted name."""
     found: dict[str, Any] = {}
     for name in package.__all__:
-        if name == "__version__":
-            continue
         exported = getattr(package, name)
+        if not inspect.isclass(exported):
+            continue  # the version and types of arguments have no docstring
         found[name] = exported
         for member_name, member in inspect.getmembers(exported):
             if not member_name.startswith("_") and is_ours(member):

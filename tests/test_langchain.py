@@ -83,8 +83,11 @@ async def test_a_chain_takes_the_method_of_a_store(
 async def test_the_inherited_asynchronous_methods_of_the_synchronous_class_work(
     history: ElasticsearchChatMessageHistory,
 ) -> None:
-    await history.aadd_messages(numbered(2))
+    for _ in range(2):
+        await history.aadd_messages(numbered(2), idempotency_key="k", metadata={"user": "u1"})
     assert texts(await history.aget_messages()) == ["0", "1"]
+    assert texts(await history.aget_messages(limit=1)) == ["1"]
+    assert [stored.metadata for stored in history.iter_messages()] == [{"user": "u1"}] * 2
     await history.aclear()
     assert await history.aget_messages() == []
 

@@ -1,5 +1,6 @@
 """LangChain chat message history in Elasticsearch, asynchronous and synchronous."""
 
+from elasticsearch_chat_history._arguments import Refresh
 from elasticsearch_chat_history._async.chat_history import AsyncElasticsearchChatMessageHistory
 from elasticsearch_chat_history._async.chat_retriever import AsyncElasticsearchChatRetriever
 from elasticsearch_chat_history._async.chat_store import AsyncElasticsearchChatStore
@@ -10,6 +11,8 @@ from elasticsearch_chat_history._errors import (
     SessionExistsError,
     UnreadableMessageError,
 )
+from elasticsearch_chat_history._queries.search_request import SearchMode, SearchOperator
+from elasticsearch_chat_history._queries.session_lists import SessionOrder
 from elasticsearch_chat_history._results import (
     Highlight,
     SearchHit,
@@ -32,8 +35,12 @@ __all__ = [
     "Highlight",
     "IndexMappingError",
     "MessagesNotStoredError",
+    "Refresh",
     "SearchHit",
+    "SearchMode",
+    "SearchOperator",
     "SessionExistsError",
+    "SessionOrder",
     "SessionSummary",
     "StoredMessage",
     "UnreadableMessageError",

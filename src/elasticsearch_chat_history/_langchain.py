@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -23,9 +23,58 @@ from elasticsearch_chat_history._results import SearchHit
 class HistoryInterface(BaseChatMessageHistory):
     """LangChain's interface of a history, for the synchronous class."""
 
-    def get_messages(self) -> list[BaseMessage]:
+    def get_messages(self, *, limit: int | None = None) -> list[BaseMessage]:
         """Return the messages of the session, oldest first."""
         raise NotImplementedError
+
+    async def aget_messages(self, *, limit: int | None = None) -> list[BaseMessage]:
+        """Return what `get_messages()` returns, which runs in a thread.
+
+        Args:
+            limit: How many of the last messages to return, at least 1; None returns all, or the
+                last `history_size` of the history.
+
+        Returns:
+            The messages.
+
+        Raises:
+            Exception: What `get_messages()` raises.
+
+        Example:
+            ```python
+            import asyncio
+
+            messages = asyncio.run(history.aget_messages(limit=20))
+            ```
+        """
+        return await run_in_executor(None, partial(self.get_messages, limit=limit))
+
+    async def aadd_messages(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add messages as `add_messages()` does, which runs in a thread.
+
+        Args:
+            messages: The messages; an empty list sends nothing.
+            idempotency_key: A name of this call, under which it is stored once.
+            metadata: What to store with these messages in addition to that of the history.
+
+        Raises:
+            Exception: What `add_messages()` raises.
+
+        Example:
+            ```python
+            import asyncio
+
+            asyncio.run(history.aadd_messages([HumanMessage("Hi")], idempotency_key="job-7"))
+            ```
+        """
+        options: dict[str, Any] = {"idempotency_key": idempotency_key, "metadata": metadata}
+        await run_in_executor(None, partial(self.add_messages, messages, **options))
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain: an attribute

@@ -1,16 +1,47 @@
-"""What reading, listing and searching return, apart from plain messages."""
+"""What reading, listing and searching return, apart from plain messages.
+
+The types are imported at run time, so that pydantic and FastAPI take the results as they are. In
+JSON a message has LangChain's own form, that of `message_to_dict`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import Annotated, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-    from typing import Any
+from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-    from langchain_core.messages import BaseMessage
+from elasticsearch_chat_history._marking import marked_text
+
+
+def _message_of(value: object) -> BaseMessage:
+    """Return a message, or the one that a dict of `message_to_dict` stands for."""
+    if isinstance(value, BaseMessage):
+        return value
+    if isinstance(value, Mapping):
+        try:
+            return messages_from_dict([dict(value)])[0]
+        except Exception as error:  # noqa: BLE001  # any dict may be given
+            # The error itself may quote the message.
+            raise ValueError(f"not a message of LangChain ({type(error).__name__})") from None
+    raise ValueError(f"must be a message of LangChain or its dict, not a {type(value).__name__}")
+
+
+MESSAGE_SCHEMA = {
+    "type": "object",
+    "title": "Message",
+    "properties": {"type": {"type": "string"}, "data": {"type": "object"}},
+    "required": ["type", "data"],
+}
+Message = Annotated[
+    BaseMessage,
+    PlainSerializer(message_to_dict, return_type=dict[str, Any]),
+    PlainValidator(_message_of),
+    WithJsonSchema(MESSAGE_SCHEMA),
+]
 
 
 @dataclass(frozen=True)
@@ -45,7 +76,7 @@ class StoredMessage:
     id: str
     session_id: str
     created_at: datetime
-    message: BaseMessage
+    message: Message
     metadata: Mapping[str, Any]
 
 
@@ -96,6 +127,31 @@ class Highlight:
 
     text: str
     ranges: tuple[tuple[int, int], ...]
+
+    def marked(self, before: str = "<mark>", after: str = "</mark>") -> str:
+        """Return the text for a page in HTML, with the matched words marked.
+
+        The text is escaped. Ranges that overlap or touch become one. No mark begins or ends within
+        what is shown as one character, such as an emoji of several parts. What the text says of
+        the direction of writing ends with it:
+        https://www.unicode.org/reports/tr9/
+
+        Args:
+            before: What begins a mark; it is not escaped.
+            after: What ends it.
+
+        Returns:
+            HTML, to be put into an element.
+
+        Example:
+            ```python
+            from elasticsearch_chat_history import Highlight
+
+            highlight = Highlight("1 < 2 shards", ((6, 12),))
+            assert highlight.marked("<em>", "</em>") == "1 &lt; 2 <em>shards</em>"
+            ```
+        """
+        return marked_text(self.text, self.ranges, before, after)
 
 
 @dataclass(frozen=True)
