@@ -12,6 +12,7 @@ from elasticsearch_chat_history import ChatHistoryError, SessionSummary, StoredM
 from elasticsearch_chat_history._queries.selection import messages_only
 from elasticsearch_chat_history._queries.session_lists import (
     behind,
+    checked_after,
     keys_by_id,
     positions_of,
     recent_order,
@@ -54,7 +55,7 @@ def test_a_page_begins_behind_the_last_session_of_the_one_before() -> None:
     for number, hit in enumerate(HITS):
         created_at, session_id, _ = hit["sort"]
         here = listed(session_id, int(created_at))
-        assert behind(positions, here) == positions[number + 1 :]
+        assert behind(positions, checked_after(here)) == positions[number + 1 :]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,8 @@ def test_a_page_begins_where_a_session_was_that_has_moved_or_gone(
     session_id: str, milliseconds: int, passed: int
 ) -> None:
     positions = positions_of(HITS)
-    assert behind(positions, listed(session_id, milliseconds)) == positions[passed:]
+    here = checked_after(listed(session_id, milliseconds))
+    assert behind(positions, here) == positions[passed:]
 
 
 def test_the_most_recent_come_by_time_and_then_by_id() -> None:
@@ -104,17 +106,21 @@ def test_a_summary_tells_what_the_answer_says(key: Any) -> None:
     bucket = {
         "key": key,
         "doc_count": 3,
-        "first": {"value": 1.699999999999e12},
+        "first": {"hits": {"hits": [{**hit, "_id": "c", "sort": ["1699999999999", None, 2]}]}},
         "last": {"hits": {"hits": [hit]}},
     }
-    summary = summary_of(bucket)
+    first_at = EPOCH + timedelta(milliseconds=1_699_999_999_999)
     last_at = EPOCH + timedelta(milliseconds=1_700_000_000_123)
+    summary = summary_of(bucket)
+    assert checked_after(summary.cursor) == (-1_700_000_000_123, "s")
     assert summary == SessionSummary(
         "s",
         3,
-        EPOCH + timedelta(milliseconds=1_699_999_999_999),
+        first_at,
         last_at,
         StoredMessage("d", "s", last_at, HumanMessage("Hello"), {"user": "u1"}),
+        StoredMessage("c", "s", first_at, HumanMessage("Hello"), {"user": "u1"}),
+        summary.cursor,
     )
 
 

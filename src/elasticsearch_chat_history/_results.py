@@ -90,6 +90,9 @@ class SessionSummary:
         first_at: When the first of these messages was stored, in UTC, to the millisecond.
         last_at: When the last one was stored.
         last_message: The last one itself; None if it cannot be read.
+        first_message: The first one, which may serve as a title; None if it cannot be read.
+        cursor: A short text that `list_sessions(after=...)` takes like the object, such as from
+            the address of a page.
 
     Example:
         ```python
@@ -105,6 +108,8 @@ class SessionSummary:
     first_at: datetime
     last_at: datetime
     last_message: StoredMessage | None
+    first_message: StoredMessage | None = None
+    cursor: str = ""
 
 
 @dataclass(frozen=True)

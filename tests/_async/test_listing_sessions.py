@@ -1,5 +1,6 @@
 """Sessions are listed exactly, in pages, whatever the shards and whoever writes."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from elasticsearch_chat_history import (
 )
 from elasticsearch_chat_history._async.store import listing
 from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._queries.cursors import cursor_of
 from elasticsearch_chat_history._requests.state import transport_state
 from tests.support.client_requests import Request, before_each, recorded
 from tests.support.documents import (
@@ -57,11 +59,12 @@ async def many_sessions(
 async def pages_of(
     chats: AsyncElasticsearchChatStore, limit: int, **arguments: Any
 ) -> list[list[SessionSummary]]:
-    """Return all pages up to the first empty one."""
+    """Return all pages up to the first empty one, by sessions and by cursors in turn."""
     pages = [await chats.alist_sessions(limit=limit, **arguments)]
-    while pages[-1]:
+    while last := pages[-1][-1:]:
         assert len(pages) < 100, "the pages never end"
-        pages.append(await chats.alist_sessions(limit=limit, after=pages[-1][-1], **arguments))
+        after = last[0] if len(pages) % 2 else last[0].cursor
+        pages.append(await chats.alist_sessions(limit=limit, after=after, **arguments))
     return pages[:-1]
 
 
@@ -83,6 +86,22 @@ async def test_pages_of_every_size_make_up_the_list(
         pages = await pages_of(many_sessions, limit, order=order)
         assert {len(page) for page in pages[:-1]} <= {limit}
         assert rows_of([summary for page in pages for summary in page]) == whole
+
+
+@both_orders
+async def test_the_first_messages_are_titles_without_a_further_request(
+    many_sessions: AsyncElasticsearchChatStore, order: Order
+) -> None:
+    firsts: dict[str, Any] = {}
+    for document in sorted(DOCUMENTS, key=lambda one: (one["created_at"], one.get("seq", 0))):
+        text = json.loads(document["history"])["data"]["content"]
+        firsts.setdefault(document["session_id"], text)
+    requests = recorded(many_sessions.client)
+    listed = await many_sessions.alist_sessions(order=order)
+    titles = {one.session_id: one.first_message for one in listed}
+    assert {key: one and one.message.text for key, one in titles.items()} == firsts
+    endpoints = [one.endpoint for one in requests]
+    assert endpoints == (["_search"] if order == "id" else ["_pit", "_search", "_search", "_pit"])
 
 
 @both_orders
@@ -358,7 +377,9 @@ LISTED = SessionSummary("s", 1, datetime(2026, 1, 1), datetime(2026, 1, 1), None
         ({"limit": "5"}, TypeError, "limit"),
         ({"limit": None}, TypeError, "limit"),
         ({"limit": True}, TypeError, "limit"),
-        ({"after": "s"}, TypeError, "after must be the last SessionSummary"),
+        ({"after": 5}, TypeError, "after must be the last SessionSummary"),
+        ({"after": "s"}, ValueError, "after is no cursor"),
+        ({"after": cursor_of("hit", 1, "s")}, ValueError, "after is a cursor of other calls"),
         ({"after": [LISTED]}, TypeError, "after"),
         ({"after": LISTED}, ValueError, "after"),
         ({"prefix": 5}, TypeError, "prefix"),

@@ -115,14 +115,17 @@ async def test_a_broken_last_message_takes_no_list_down(
 ) -> None:
     broken = {**dated("broken", NOW + 1, "secret"), "history": "{secret"}
     store(admin, chats.index, [dated("broken", NOW, "one"), broken, dated("good", NOW, "two")])
+    store(admin, chats.index, [{**broken, "session_id": "wholly"}])
     summaries = {one.session_id: one for one in await chats.alist_sessions(order=order)}
     assert summaries["broken"].last_message is None
+    assert summaries["broken"].first_message is not None
+    assert summaries["wholly"].first_message is None
     assert summaries["broken"].message_count == 2
     assert summaries["broken"].last_at.timestamp() * 1000 == NOW + 1
     assert summaries["good"].last_message is not None
     assert "is listed without its last message" in caplog.text
     assert "secret" not in caplog.text
-    assert await listed(chats, order, 1) == ["broken", "good"]
+    assert sorted(await listed(chats, order, 1)) == ["broken", "good", "wholly"]
 
 
 async def test_a_document_without_a_time_is_no_message_for_any_method(

@@ -256,11 +256,11 @@ class AsyncElasticsearchChatStore:
         *,
         order: SessionOrder = "recent",
         limit: int = 100,
-        after: SessionSummary | None = None,
+        after: SessionSummary | str | None = None,
         prefix: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> list[SessionSummary]:
-        """Return a page of the sessions, each with its count, times and last message.
+        """Return a page of the sessions, each with its count, times, first and last message.
 
         Filters apply to messages: with `metadata`, or the `ttl` of the store, a session is listed
         if any of its messages match, and its summary counts these only. Counts and order are exact
@@ -277,20 +277,21 @@ class AsyncElasticsearchChatStore:
             order: `"recent"` sorts by the time of the last message, newest first, and then by id;
                 `"id"` by the code points of the ids.
             limit: How many sessions to return, 1 to 10,000.
-            after: The last session of the previous page, from a call with the same other
-                arguments; None starts with the first session.
+            after: The last session of the previous page, or its `cursor`, from a call with the
+                same other arguments; None starts with the first session.
             prefix: The prefix of the ids of the sessions.
             metadata: The metadata of the messages. A list matches any of its values; None matches
                 messages without the key.
 
         Returns:
             The sessions; an empty list after the last one, and if the index does not exist. If
-            the last document of a session cannot be read as a message, its `last_message` is None,
-            and a line is logged.
+            the first or last document of a session cannot be read as a message, `first_message` or
+            `last_message` is None, and a line is logged.
 
         Raises:
             ChatHistoryError: The page comes after the 10,000 most recent sessions.
-            ValueError: `order`, `limit` or `metadata` has an unusable value.
+            ValueError: `order`, `limit` or `metadata` has an unusable value, or `after` is no
+                cursor of this method.
             TypeError: An argument is of the wrong type.
 
         Example:
@@ -299,7 +300,7 @@ class AsyncElasticsearchChatStore:
             while page:
                 for summary in page:
                     print(summary.session_id, summary.message_count, summary.last_at)
-                page = await store.alist_sessions(limit=50, after=page[-1])
+                page = await store.alist_sessions(limit=50, after=page[-1].cursor)
             ```
         """
         checked = checked_order(order)

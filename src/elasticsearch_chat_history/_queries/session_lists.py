@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from elasticsearch_chat_history._arguments import checked_count
 from elasticsearch_chat_history._documents.document import (
-    EARLIEST,
     EPOCH,
-    LATEST,
     MILLISECOND,
     stored_message_of,
     time_of,
 )
 from elasticsearch_chat_history._errors import ChatHistoryError, UnreadableMessageError
+from elasticsearch_chat_history._queries.cursors import cursor_of, values_in
 from elasticsearch_chat_history._queries.selection import (
     MAX_HITS,
     STORED_MESSAGE_FIELDS,
@@ -39,6 +38,8 @@ SESSIONS_AT_ONCE = 500
 KEYS_AT_ONCE = 10_000
 # How many of the most recent sessions to search first for a later page.
 FIRST_WINDOW = 1_000
+# Which calls take the cursor of a session.
+CURSOR = "session"
 # Groups by session, in the order of the ids.
 SOURCES = [{"session_id": {"terms": {"field": "session_id"}}}]
 
@@ -60,20 +61,26 @@ def checked_page_limit(limit: object) -> int:
     return count
 
 
-def checked_after(after: object) -> SessionSummary | None:
-    """Return `after` if it is None or a session of the previous page."""
+def checked_after(after: object) -> Position | None:
+    """Return the position of a session of the previous page, or of its cursor."""
     if after is None:
         return None
-    if not isinstance(after, SessionSummary):
+    if isinstance(after, SessionSummary):
+        if after.last_at.utcoffset() is None:
+            raise ValueError(
+                "after must be a SessionSummary as it was listed: its last_at has no time zone"
+            )
+        if not after.cursor:
+            return -((after.last_at - EPOCH) // MILLISECOND), after.session_id
+        # The time itself, which `last_at` cannot tell outside the years 1 to 9999.
+        after = after.cursor
+    if not isinstance(after, str):
         raise TypeError(
-            "after must be the last SessionSummary of the previous page, "
+            "after must be the last SessionSummary of the previous page or its cursor, "
             f"but is a {type(after).__name__}"
         )
-    if after.last_at.utcoffset() is None:
-        raise ValueError(
-            "after must be a SessionSummary as it was listed: its last_at has no time zone"
-        )
-    return after
+    last_at, session_id = values_in(after, CURSOR, int, str)
+    return -last_at, session_id
 
 
 def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:
@@ -104,14 +111,14 @@ def summaries_of(session_ids: Sequence[str]) -> dict[str, Any]:
 
 def _details() -> dict[str, Any]:
     return {
-        "first": {"min": {"field": "created_at"}},
-        "last": {
+        name: {
             "top_hits": {
                 "size": 1,
-                "sort": total_order(newest_first=True),
+                "sort": total_order(newest_first=name == "last"),
                 "_source": {"includes": list(STORED_MESSAGE_FIELDS)},
             }
-        },
+        }
+        for name in ("first", "last")
     }
 
 
@@ -136,30 +143,37 @@ def newest_sessions(count: int) -> dict[str, Any]:
     }
 
 
-def last_hit(bucket: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hit of the last message of a session."""
-    (hit,) = bucket["last"]["hits"]["hits"]
-    return cast("dict[str, Any]", hit)
+def hits_in(bucket: Mapping[str, Any]) -> tuple[Hit, Hit]:
+    """Return the hits of the first and the last message of a session."""
+    (first,) = bucket["first"]["hits"]["hits"]
+    (last,) = bucket["last"]["hits"]["hits"]
+    return first, last
 
 
 def summary_of(bucket: Mapping[str, Any]) -> SessionSummary:
     """Return the summary of one session of an answer."""
     key = bucket["key"]
     session_id: str = key if isinstance(key, str) else key["session_id"]
-    hit = last_hit(bucket)
-    last: StoredMessage | None = None
-    try:
-        last = stored_message_of(hit, session_id)
-    except UnreadableMessageError as error:
-        # One broken document must not make all sessions impossible to list.
-        LOGGER.warning("A session is listed without its last message: %s", error)
+    first, last = hits_in(bucket)
+    last_at = int(last["sort"][0])
     return SessionSummary(
         session_id=session_id,
         message_count=int(bucket["doc_count"]),
-        first_at=time_of(int(bucket["first"]["value"])),
-        last_at=time_of(int(hit["sort"][0])),
-        last_message=last,
+        first_at=time_of(int(first["sort"][0])),
+        last_at=time_of(last_at),
+        last_message=_readable(last, session_id, "last"),
+        first_message=_readable(first, session_id, "first"),
+        cursor=cursor_of(CURSOR, last_at, session_id),
     )
+
+
+def _readable(hit: Hit, session_id: str, which: str) -> StoredMessage | None:
+    try:
+        return stored_message_of(hit, session_id)
+    except UnreadableMessageError as error:
+        # One broken document must not make all sessions impossible to list.
+        LOGGER.warning("A session is listed without its %s message: %s", which, error)
+        return None
 
 
 def positions_of(hits: Sequence[Hit]) -> list[Position]:
@@ -172,18 +186,10 @@ def positions_in(sessions: Mapping[str, Any]) -> list[Position]:
     return [(-int(one["last"]["value"]), one["key"]) for one in sessions.get("buckets", [])]
 
 
-def behind(positions: list[Position], after: SessionSummary | None) -> list[Position]:
+def behind(positions: list[Position], after: Position | None) -> list[Position]:
     """Return the positions that come after that of a session when it was listed."""
-    if after is None:
-        return positions
-    if not EARLIEST < after.last_at < LATEST:
-        # The real time may lie beyond, so that only the id tells where the session is.
-        ids = [session_id for _, session_id in positions]
-        if after.session_id in ids:
-            return positions[ids.index(after.session_id) + 1 :]
     # Both sides compare ids by code points, which is also the order of their UTF-8.
-    here = (-((after.last_at - EPOCH) // MILLISECOND), after.session_id)
-    return positions[bisect_right(positions, here) :]
+    return positions if after is None else positions[bisect_right(positions, after) :]
 
 
 def too_far(index: str, most: int) -> ChatHistoryError:

@@ -18,8 +18,8 @@ from elasticsearch_chat_history._queries.session_lists import (
     KEYS_AT_ONCE,
     SESSIONS_AT_ONCE,
     behind,
+    hits_in,
     keys_by_id,
-    last_hit,
     newest_sessions,
     positions_in,
     positions_of,
@@ -60,13 +60,13 @@ class AsyncSessionListing:
         self._pages = AsyncPages(index)
 
     async def page(
-        self, order: SessionOrder, limit: int, after: SessionSummary | None
+        self, order: SessionOrder, limit: int, after: Position | None
     ) -> list[SessionSummary]:
         """Return the first `limit` sessions after `after`; none if the index is missing."""
         with missing_index_ignored():
             if order == "recent":
                 return await self._recent_page(limit, after)
-            return await self._page_by_id(limit, after.session_id if after else None)
+            return await self._page_by_id(limit, after[1] if after else None)
         return []
 
     async def count_sessions(self) -> int:
@@ -105,14 +105,14 @@ class AsyncSessionListing:
             after = found[-1].session_id
         return summaries
 
-    async def _recent_page(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
+    async def _recent_page(self, limit: int, after: Position | None) -> list[SessionSummary]:
         """Return the first `limit` sessions after `after`, the most recent first."""
         # A point in time is lost with its node; another one can be read from the start.
         return await self._index.send(
             lambda _: self._recent(limit, after), worth_retrying=is_lost_point_in_time
         )
 
-    async def _recent(self, limit: int, after: SessionSummary | None) -> list[SessionSummary]:
+    async def _recent(self, limit: int, after: Position | None) -> list[SessionSummary]:
         # One point in time for all requests, so that nothing changes between them.
         pit = {"id": await self._index.open_point_in_time(), "keep_alive": PIT_KEEP_ALIVE}
         try:
@@ -131,7 +131,7 @@ class AsyncSessionListing:
             await self._index.close_point_in_time(pit["id"])
 
     async def _window(
-        self, limit: int, after: SessionSummary | None, pit: dict[str, str]
+        self, limit: int, after: Position | None, pit: dict[str, str]
     ) -> list[Position]:
         """Return the positions of the first `limit` sessions after `after`.
 
@@ -234,11 +234,11 @@ class AsyncSessionListing:
         if pit is not None:
             pit["id"] = found["pit_id"]
         buckets = found["aggregations"]["sessions"]["buckets"]
-        hits = [last_hit(bucket) for bucket in buckets]
-        self._pages.learn(size, hits)
+        hits = [hits_in(bucket) for bucket in buckets]
+        self._pages.learn(size, [hit for both in hits for hit in both])
         summaries = []
-        for bucket, hit in zip(buckets, hits, strict=True):
+        for bucket, (_, last) in zip(buckets, hits, strict=True):
             summary = summary_of(bucket)
-            self._index.observe(summary.session_id, [hit])
+            self._index.observe(summary.session_id, [last])
             summaries.append(summary)
         return summaries
