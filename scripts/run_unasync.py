@@ -58,6 +58,8 @@ VERBS = frozenset(
         "search",
         "set",
         "sleep",
+        "store",
+        "truncate",
     }
 )
 # Asynchronous functions that start with one of these keep their `a`.

@@ -18,6 +18,7 @@ from elasticsearch_chat_history._results import (
     SearchHit,
     SessionSummary,
     StoredMessage,
+    StoreResult,
 )
 from elasticsearch_chat_history._sync.chat_history import ElasticsearchChatMessageHistory
 from elasticsearch_chat_history._sync.chat_retriever import ElasticsearchChatRetriever
@@ -42,6 +43,7 @@ __all__ = [
     "SessionExistsError",
     "SessionOrder",
     "SessionSummary",
+    "StoreResult",
     "StoredMessage",
     "UnreadableMessageError",
     "__version__",

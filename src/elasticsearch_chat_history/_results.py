@@ -81,6 +81,27 @@ class StoredMessage:
 
 
 @dataclass(frozen=True)
+class StoreResult:
+    """What a call has stored.
+
+    Attributes:
+        stored: The messages in the order of the call, with the ids and times of their documents.
+        existing: The positions of those that were there before, from an earlier call with the same
+            `idempotency_key`. These are as they were stored then.
+
+    Example:
+        ```python
+        result = history.store_messages([HumanMessage("Hello")], idempotency_key="request-7")
+        if result.existing:
+            print("This request was answered before.")
+        ```
+    """
+
+    stored: tuple[StoredMessage, ...]
+    existing: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class SessionSummary:
     """One session of a list.
 

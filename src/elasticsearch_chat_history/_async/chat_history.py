@@ -34,6 +34,7 @@ from elasticsearch_chat_history._documents.metadata import checked_metadata
 from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._langchain import AsyncHistoryInterface
 from elasticsearch_chat_history._options import DEFAULT_MAX_RETRIES, SessionOptions
+from elasticsearch_chat_history._queries.filters import checked_types, with_chunks
 from elasticsearch_chat_history._queries.search_request import (
     SearchMode,
     SearchOperator,
@@ -41,7 +42,7 @@ from elasticsearch_chat_history._queries.search_request import (
 )
 from elasticsearch_chat_history._queries.selection import MAX_HITS, PAGE_SIZE
 from elasticsearch_chat_history._reporting import logged
-from elasticsearch_chat_history._results import SearchHit, StoredMessage
+from elasticsearch_chat_history._results import SearchHit, StoredMessage, StoreResult
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -225,6 +226,50 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         size = min(checked_count("batch_size", batch_size), MAX_HITS)
         return reading.stored_messages(session, size)
 
+    async def aget_stored_messages(
+        self,
+        *,
+        limit: int | None = None,
+        before: str | None = None,
+        types: Sequence[str] | None = None,
+    ) -> list[StoredMessage]:
+        """Return messages with their ids, times and metadata, oldest first.
+
+        It is made for a page that scrolls up: unlike `aget_messages()`, it returns exactly `limit`
+        messages as long as there are so many, also if the first is the result of a tool. A page
+        takes one request. It takes another for a `before` whose id this package did not make, and
+        for more messages where a document does not have its type in a field.
+
+        Args:
+            limit: How many messages to return, at least 1; None returns the last `history_size` of
+                the history, or all.
+            before: The `id` of the `StoredMessage` before which the page ends, such as that of the
+                first message of the page before; None ends with the last message. The `id` of a
+                LangChain message is another one.
+            types: The types of messages to return, such as `["human", "ai"]`; None returns all.
+
+        Returns:
+            The messages; those older than `ttl` are left out.
+
+        Raises:
+            UnreadableMessageError: A document cannot be read as a message.
+            ValueError: `limit` is below 1, a type is unknown, or no message of the session has the
+                id `before`.
+
+        Example:
+            ```python
+            page = await history.aget_stored_messages(limit=50, types=["human", "ai"])
+            if page:
+                earlier = await history.aget_stored_messages(limit=50, before=page[0].id)
+            ```
+        """
+        with self._open("Could not retrieve messages from Elasticsearch") as session:
+            shown = checked_limit("limit", limit) or session.options.history_size
+            if before is not None:
+                checked_text("before", before)
+            kinds = with_chunks(checked_types(types))
+            return await reading.stored_page(session, shown, before, kinds)
+
     async def asearch(
         self,
         query: str,
@@ -364,6 +409,47 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
                 checked_new_session_id(session.id)
                 await adding.add(session, listed, idempotency_key=key, metadata=special)
 
+    async def astore_messages(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> StoreResult:
+        """Add messages as `aadd_messages()` does, and return them as they are stored.
+
+        It takes one more request only if some messages were there before.
+
+        Args:
+            messages: The messages; an empty list sends nothing.
+            idempotency_key: A name of this call, as for `aadd_messages()`.
+            metadata: What to store with these messages in addition to the `metadata` of the
+                history.
+
+        Returns:
+            The stored messages, and which of them an earlier call with the same key had stored. A
+            service that finds its request there need not ask the model again.
+
+        Raises:
+            ChatHistoryError: As for `aadd_messages()`, like all other errors.
+
+        Example:
+            ```python
+            result = await history.astore_messages(
+                [HumanMessage("What is a shard?")], idempotency_key="request-43"
+            )
+            print(result.stored[0].id, result.stored[0].created_at)
+            ```
+        """
+        with self._open("Could not add message to Elasticsearch") as session:
+            listed = checked_messages(messages)
+            key = checked_idempotency_key(idempotency_key)
+            special = checked_metadata(metadata)
+            if not listed:
+                return StoreResult(())
+            checked_new_session_id(session.id)
+            return await adding.store(session, listed, idempotency_key=key, metadata=special)
+
     async def apop_messages(self, n: int = 1) -> list[StoredMessage]:
         """Remove the last messages of the session, for example to retry a turn.
 
@@ -414,6 +500,35 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         """
         with self._open("Could not remove messages from Elasticsearch") as session:
             return await editing.delete(session, checked_message_ids(ids))
+
+    async def atruncate_after(self, message_id: str) -> list[StoredMessage]:
+        """Remove all messages that come after one, such as to edit a question or answer it again.
+
+        Concurrent callers never get the same message, as with `apop_messages()`. What is written
+        while the call runs may stay.
+
+        Args:
+            message_id: The `id` of a `StoredMessage` of the session, which stays. The `id` of a
+                LangChain message is another one.
+
+        Returns:
+            The messages that this call removed, oldest first.
+
+        Raises:
+            ValueError: No message of the session has this id.
+            ChatHistoryError: Some could not be removed; the error says how many, and why.
+
+        Example:
+            ```python
+            question = await history.astore_messages([HumanMessage("What is a shard?")])
+            await history.aadd_messages([AIMessage("No idea.")])
+            await history.atruncate_after(question.stored[0].id)
+            await history.aadd_messages([AIMessage("A part of an index.")])
+            ```
+        """
+        with self._open("Could not remove messages from Elasticsearch") as session:
+            checked_text("message_id", message_id)
+            return await editing.truncate_after(session, message_id)
 
     async def aset_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Replace the content of the session.

@@ -72,6 +72,16 @@ class Document:
         """The time of the message in milliseconds; that of `seq` unless it has one of its own."""
         return self.seq // 1000 if self.created_at is None else self.created_at
 
+    def stored(self, message: BaseMessage) -> StoredMessage:
+        """Return its message as it is stored."""
+        return StoredMessage(
+            id=self.id,
+            session_id=self.session_id,
+            created_at=time_of(self.time),
+            message=message,
+            metadata=self.metadata or {},
+        )
+
     def source(self, layout: IndexLayout) -> dict[str, Any]:
         """Return the source of the document, as far as the index has fields for it."""
         body: dict[str, Any] = {
@@ -165,6 +175,19 @@ def time_ordered_id(seq: int) -> str:
     value = value << 2 | 0b10
     value = value << 62 | secrets.randbits(62)
     return str(uuid.UUID(int=value))
+
+
+def seq_in_id(document_id: str) -> int | None:
+    """Return the `seq` from which `time_ordered_id` has made an id; None if it is another one."""
+    try:
+        value = uuid.UUID(document_id)
+    except ValueError:
+        return None
+    if value.version != 7 or str(value) != document_id:  # noqa: PLR2004  # RFC 9562
+        return None
+    milliseconds, fraction = value.int >> 80, value.int >> 64 & 0xFFF
+    # Rounded up, as it was rounded down.
+    return milliseconds * 1000 + -(-fraction * 1000 // 4096)
 
 
 def derived_id(session_id: str, idempotency_key: str, position: int) -> str:

@@ -180,6 +180,22 @@ def with_chunks(types: list[str] | None) -> list[str] | None:
     return list(dict.fromkeys([*types, *chunks]))
 
 
+def maybe_of_types(types: Sequence[str] | None, *, or_id: str | None = None) -> Clauses:
+    """Return the clauses that find messages of these types, and all whose type is not stored.
+
+    Args:
+        types: The types; None finds all.
+        or_id: The id of a document to find in any case.
+    """
+    if types is None:
+        return []
+    unknown = {"bool": {"must_not": {"exists": {"field": "type"}}}}
+    found: Clauses = [{"terms": {"type": list(types)}}, unknown]
+    if or_id is not None:
+        found.append({"ids": {"values": [or_id]}})
+    return [{"bool": {"should": found}}]
+
+
 def checked_time(name: str, time: object) -> int | None:
     """Return a time as the milliseconds that `created_at` counts, or None if it is None."""
     if time is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._documents.fields import VECTOR
+from elasticsearch_chat_history._documents.sequence import seq_of
 from elasticsearch_chat_history._queries.filters import later_of, time_range
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from elasticsearch_chat_history._documents.document import Document, Hit
+    from elasticsearch_chat_history._queries.filters import Clauses
 
 # The default of `index.max_result_window`.
 MAX_HITS = 10_000
@@ -29,6 +31,27 @@ COPIED_FIELDS = ("history", "session_id", "metadata", VECTOR)
 # A document without these is not ours. If all have them, the filters cost nothing.
 MESSAGE_FILTERS = [{"exists": {"field": field}} for field in ("session_id", "created_at")]
 STORED_MESSAGE_FIELDS = ("history", "session_id", "metadata")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a document is in the total order.
+
+    Attributes:
+        time: Its `created_at` in milliseconds.
+        seq: Its `seq`; None if it has none.
+        seq_no: Its `_seq_no`, which orders those without `seq`.
+    """
+
+    time: int
+    seq: int | None
+    seq_no: int = 0
+
+    @classmethod
+    def of(cls, hit: Hit) -> Place:
+        """Return the place of a hit in the total order."""
+        time, _, seq_no, *_ = hit["sort"]
+        return cls(int(time), seq_of(hit), int(seq_no))
 
 
 @dataclass(frozen=True)
@@ -80,6 +103,32 @@ def older_query(session_id: str, documents: Sequence[Document]) -> dict[str, Any
     return {
         "bool": {"filter": [{"term": {"session_id": session_id}}, {"bool": {"should": before}}]}
     }
+
+
+def before_filters(place: Place, *, with_it: bool = False) -> Clauses:
+    """Return the clauses that find what comes before a place in the total order.
+
+    Args:
+        place: The place.
+        with_it: Whether to find what is there, too.
+    """
+    without_seq: dict[str, Any] = {"must_not": {"exists": {"field": "seq"}}}
+    if place.seq is None:
+        bound = "lte" if with_it else "lt"
+        without_seq["filter"] = {"range": {"_seq_no": {bound: place.seq_no}}}
+        earlier = [{"bool": without_seq}]
+    else:
+        bound = "lte" if with_it else "lt"
+        earlier = [{"bool": without_seq}, {"range": {"seq": {bound: place.seq}}}]
+    same_time = time_range(gte=place.time, lte=place.time)
+    at_the_time = {"bool": {"filter": [*same_time, {"bool": {"should": earlier}}]}}
+    return [{"bool": {"should": [*time_range(lt=place.time), at_the_time]}}]
+
+
+def after_query(session_id: str, place: Place) -> dict[str, Any]:
+    """Return the query that finds the documents of a session that come after a place."""
+    clauses = [{"term": {"session_id": session_id}}, {"exists": {"field": "created_at"}}]
+    return {"bool": {"filter": clauses, "must_not": before_filters(place, with_it=True)}}
 
 
 def total_order(*, newest_first: bool = False) -> list[dict[str, Any]]:

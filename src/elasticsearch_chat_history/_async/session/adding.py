@@ -9,12 +9,14 @@ from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._async.index.preparing import indices_of_alias, prepare
 from elasticsearch_chat_history._documents.clock import CLOCK
-from elasticsearch_chat_history._documents.document import documents_of
+from elasticsearch_chat_history._documents.document import documents_of, stored_message_of
 from elasticsearch_chat_history._documents.metadata import merged_metadata
 from elasticsearch_chat_history._documents.sequence import place_of, seqs_of_call
 from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._queries.selection import STORED_MESSAGE_FIELDS
 from elasticsearch_chat_history._reporting import LOGGER, describe, describe_answer
 from elasticsearch_chat_history._requests.bulk import Update
+from elasticsearch_chat_history._results import StoreResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from elasticsearch_chat_history._async.session.session import AsyncSession
-    from elasticsearch_chat_history._documents.document import Document
+    from elasticsearch_chat_history._documents.document import Document, Hit
+
+EARLIER_FIELDS = ("created_at", *STORED_MESSAGE_FIELDS)
 
 
 async def add(
@@ -31,8 +35,12 @@ async def add(
     *,
     idempotency_key: str | None,
     metadata: Mapping[str, Any] | None,
-) -> None:
-    """Store messages, at least one, after all that this process has read or written."""
+) -> tuple[list[Document], set[int]]:
+    """Store messages, at least one, after all that this process has read or written.
+
+    Returns:
+        Their documents, and the positions of those that an earlier attempt at the call had stored.
+    """
     # Kept until the end, so that the same call made meanwhile gets the same values.
     ticks = CLOCK.ticks_of_call(session.clock_key, idempotency_key, len(messages))
     documents = documents_of(
@@ -44,8 +52,31 @@ async def add(
         idempotency_key=idempotency_key,
     )
     existing = await session.writer.store(documents, once=idempotency_key is not None)
-    if idempotency_key is not None and 0 < len(existing) < len(documents):
+    if idempotency_key is None:
+        # A retry has met what was stored by the same call.
+        return documents, set()
+    if 0 < len(existing) < len(documents):
         await _join_attempts(session, documents)
+    return documents, existing
+
+
+async def store(
+    session: AsyncSession,
+    messages: Sequence[BaseMessage],
+    *,
+    idempotency_key: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> StoreResult:
+    """Store messages, and return them as they are stored, also those of an earlier attempt."""
+    documents, existing = await add(
+        session, messages, idempotency_key=idempotency_key, metadata=metadata
+    )
+    stored = [one.stored(message) for one, message in zip(documents, messages, strict=True)]
+    if existing:
+        for position, hit in (await _fetch(session, documents, EARLIER_FIELDS)).items():
+            time = hit["_source"]["created_at"]
+            stored[position] = stored_message_of({**hit, "sort": [time]}, session.id)
+    return StoreResult(tuple(stored), tuple(sorted(existing)))
 
 
 async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -> None:
@@ -76,12 +107,7 @@ async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -
 
 
 async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[Update]:
-    layout = await prepare(session.index)
-    stored = await session.index.fetch(
-        documents,
-        fields=["created_at", "seq"],
-        indices=await indices_of_alias(session.index, layout),
-    )
+    stored = await _fetch(session, documents, ["created_at", "seq"])
     if not stored:
         # Deleted meanwhile.
         return []
@@ -89,6 +115,7 @@ async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[U
         position: place_of(hit["_source"].get("seq"), hit["_source"]["created_at"])
         for position, hit in stored.items()
     }
+    layout = await prepare(session.index)
     return [
         Update(
             stored[position]["_index"],
@@ -98,3 +125,11 @@ async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[U
         )
         for position, seq in seqs_of_call(found).items()
     ]
+
+
+async def _fetch(
+    session: AsyncSession, documents: Sequence[Document], fields: Sequence[str]
+) -> dict[int, Hit]:
+    """Return what is stored of documents, by their positions, from all indices of an alias."""
+    indices = await indices_of_alias(session.index, await prepare(session.index))
+    return await session.index.fetch(documents, fields=fields, indices=indices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
@@ -13,13 +14,14 @@ from elasticsearch_chat_history._async.index.deleting import (
     remove,
 )
 from elasticsearch_chat_history._async.index.paging import AsyncPages
-from elasticsearch_chat_history._async.session.reading import AsyncSessionReader
+from elasticsearch_chat_history._async.session.reading import AsyncSessionReader, place_in
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.document import documents_of, stored_message_of
 from elasticsearch_chat_history._errors import MessagesNotStoredError, UnreadableMessageError
 from elasticsearch_chat_history._queries.selection import (
     STORED_MESSAGE_FIELDS,
     Selection,
+    after_query,
     ids_query,
     older_query,
     session_query,
@@ -66,7 +68,33 @@ async def delete(session: AsyncSession, ids: Iterable[str]) -> list[StoredMessag
         return []
     await session.index.refresh()
     removed = await delete_visible(session, unique)
+    if len(removed) < len(unique):
+        LOGGER.info(
+            "%d of %d ids are of no message in the session. They must be those of StoredMessages, "
+            "not of LangChain messages.",
+            len(unique) - len(removed),
+            len(unique),
+        )
     return _readable(sorted(removed, key=_place), session.id)
+
+
+async def truncate_after(session: AsyncSession, message_id: str) -> list[StoredMessage]:
+    """Remove all that comes after a message, and return what this call removed, oldest first.
+
+    Raises:
+        ValueError: There is no message with that id.
+    """
+    await session.index.refresh()
+    place = await place_in(session, message_id, "message_id")
+    pages = AsyncPages(session.index)
+    selection = Selection(
+        after_query(session.id, place), total_order(), STORED_MESSAGE_FIELDS, session.routing
+    )
+    removed: list[Hit] = []
+    async with aclosing(pages.each(selection, pages.size())) as found:
+        async for hits in found:
+            removed += await remove(session.index, hits, session.options.refresh)
+    return _readable(removed, session.id)
 
 
 async def replace(session: AsyncSession, messages: Sequence[BaseMessage]) -> None:

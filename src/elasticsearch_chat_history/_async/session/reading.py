@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._async.index.paging import AsyncPages
-from elasticsearch_chat_history._documents.document import message_of, stored_message_of
-from elasticsearch_chat_history._queries.filters import milliseconds_now
+from elasticsearch_chat_history._documents.document import (
+    message_of,
+    seq_in_id,
+    stored_message_of,
+)
+from elasticsearch_chat_history._queries.filters import maybe_of_types, milliseconds_now
 from elasticsearch_chat_history._queries.last_messages import (
     LastMessages,
     without_leading_orphans,
@@ -19,22 +23,30 @@ from elasticsearch_chat_history._queries.selection import (
     MESSAGE_FIELDS,
     PAGE_SIZE,
     STORED_MESSAGE_FIELDS,
+    Place,
     Selection,
+    before_filters,
+    ids_query,
     messages_only,
     oldest_first,
     session_query,
     total_order,
 )
 from elasticsearch_chat_history._reporting import logged
-from elasticsearch_chat_history._requests.failures import is_lost_point_in_time, is_missing_index
+from elasticsearch_chat_history._requests.failures import (
+    is_lost_point_in_time,
+    is_missing_index,
+    missing_index_ignored,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from langchain_core.messages import BaseMessage
 
     from elasticsearch_chat_history._async.session.session import AsyncSession
     from elasticsearch_chat_history._documents.document import Hit
+    from elasticsearch_chat_history._queries.filters import Clauses
     from elasticsearch_chat_history._requests.page_size import PageSize
     from elasticsearch_chat_history._results import StoredMessage
 
@@ -60,12 +72,108 @@ async def stored_messages(
                     yield stored_message_of(hit, session.id)
 
 
+async def stored_page(
+    session: AsyncSession, limit: int | None, before: str | None, types: Sequence[str] | None
+) -> list[StoredMessage]:
+    """Return the last messages of some types before that with the id `before`.
+
+    Args:
+        session: The session.
+        limit: How many to return; None returns all.
+        before: The id of a document; None reads from the end.
+        types: The types; None finds all.
+
+    Raises:
+        ValueError: There is no message with that id.
+    """
+    place = None
+    found: list[StoredMessage] = []
+    if limit is None:
+        if before is not None:
+            place = await place_in(session, before, "before")
+        reader = AsyncSessionReader(
+            session,
+            STORED_MESSAGE_FIELDS,
+            filters=[*maybe_of_types(types), *(before_filters(place) if place else [])],
+        )
+        return _of_types(session, await reader.all(), types)
+    if before is not None:
+        hits = await _page_up_to(session, limit, before, types)
+        if hits is None:
+            place = await place_in(session, before, "before")
+        else:
+            found, place = _of_types(session, hits, types), _first_place(hits, limit)
+            if place is None:
+                return found
+    while len(found) < limit:
+        wanted = limit - len(found)
+        filters = [*maybe_of_types(types), *(before_filters(place) if place else [])]
+        reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS, filters=filters)
+        hits = await reader.last(wanted)
+        found = _of_types(session, hits, types) + found
+        place = _first_place(hits, wanted)
+        if place is None:
+            break
+    return found
+
+
+async def place_in(session: AsyncSession, message_id: str, argument: str) -> Place:
+    """Return where the message with an id is.
+
+    Raises:
+        ValueError: It is not in the session, or not visible to searches yet.
+    """
+    selection = Selection(
+        ids_query(session.id, [message_id]), total_order(), fields=(), routing=session.routing
+    )
+    pages = AsyncPages(session.index)
+    with missing_index_ignored():
+        found = await pages.search(selection, pages.size(1), track_total_hits=False)
+        for hit in found["hits"]["hits"]:
+            return Place.of(hit)
+    raise ValueError(
+        f"{argument} must be the id of a StoredMessage of this session, which is not that of its "
+        f"LangChain message, but is {message_id!r:.100}"
+    )
+
+
+async def _page_up_to(
+    session: AsyncSession, limit: int, before: str, types: Sequence[str] | None
+) -> list[Hit] | None:
+    """Return the hits before the document `before`, if its id tells its place; else None."""
+    seq = seq_in_id(before)
+    if seq is None:
+        return None
+    filters = [
+        *maybe_of_types(types, or_id=before),
+        *before_filters(Place(seq // 1000, seq), with_it=True),
+    ]
+    reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS, filters=filters)
+    hits = await reader.last(limit + 1)
+    # An import may have stored it with another time.
+    return hits[:-1] if hits and hits[-1]["_id"] == before else None
+
+
+def _of_types(
+    session: AsyncSession, hits: Sequence[Hit], types: Sequence[str] | None
+) -> list[StoredMessage]:
+    messages = [stored_message_of(hit, session.id) for hit in hits]
+    # Without the field `type`, only the message itself has its type for certain.
+    return [one for one in messages if types is None or one.message.type in types]
+
+
+def _first_place(hits: Sequence[Hit], asked: int) -> Place | None:
+    """Return the place of the first of a full page; None if there is nothing before it."""
+    return Place.of(hits[0]) if hits and len(hits) >= asked else None
+
+
 class AsyncSessionReader:
     """Reads the documents of one session, and lets the clock see the latest of them.
 
     Args:
         session: The session.
         fields: The fields of their source to return.
+        filters: More clauses that they have to match.
         expired: Whether to read those older than the `ttl` of the session too.
     """
 
@@ -74,8 +182,10 @@ class AsyncSessionReader:
         session: AsyncSession,
         fields: tuple[str, ...] = MESSAGE_FIELDS,
         *,
+        filters: Clauses | None = None,
         expired: bool = False,
     ) -> None:
+        self._filters = filters or []
         self._session = session
         self._ttl = None if expired else session.options.ttl
         self._index = session.index
@@ -126,7 +236,9 @@ class AsyncSessionReader:
         """Return the last `limit` documents, with one search unless the session is very long."""
         starts = self._index.state.window_starts
         key = self._session.clock_key
-        last = LastMessages(limit, milliseconds_now(), starts.get(key, limit))
+        # What was found with other filters says nothing.
+        since = None if self._filters else starts.get(key, limit)
+        last = LastMessages(limit, milliseconds_now(), since)
         while True:
             found = await self._search(
                 size,
@@ -138,7 +250,7 @@ class AsyncSessionReader:
             )
             hits = found["hits"]["hits"]
             if last.finished(hits, stopped=found.body.get("terminated_early", False)):
-                if last.since is not None:
+                if last.since is not None and not self._filters:
                     starts.remember(key, limit, int(hits[-1]["sort"][0]))
                 return oldest_first(hits)
 
@@ -173,7 +285,7 @@ class AsyncSessionReader:
     def _selection(self, *, newest_first: bool, since: int | None = None) -> Selection:
         return Selection(
             # A document without a time has no place in the order.
-            messages_only([session_query(self._session.id, self._ttl, since)]),
+            messages_only([session_query(self._session.id, self._ttl, since), *self._filters]),
             total_order(newest_first=newest_first),
             self._fields,
             self._session.routing,
