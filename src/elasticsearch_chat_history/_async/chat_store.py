@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -166,7 +167,7 @@ class AsyncElasticsearchChatStore:
         codec: str | None = None,
         analyzer: str | None = None,
     ) -> None:
-        self.index = checked_index(index)
+        name = checked_index(index)
         self._options = SessionOptions(
             ensure_ascii=either("ensure_ascii", ensure_ascii, "esnsure_ascii", esnsure_ascii),
             history_size=history_size,
@@ -185,8 +186,8 @@ class AsyncElasticsearchChatStore:
             routing=bool(routing),
             vectors=embeddings is not None,
         )
-        self._connection = AsyncConnection(
-            self.index,
+        connection = AsyncConnection(
+            name,
             either("client", client, "es_connection", es_connection),
             es_url=es_url,
             es_cloud_id=es_cloud_id,
@@ -194,10 +195,8 @@ class AsyncElasticsearchChatStore:
             es_api_key=es_api_key,
             es_password=es_password,
         )
-        self.client = self._connection.client
-        self._chat_index = AsyncChatIndex(
-            self.client, self.index, definition, max_retries=max_retries
-        )
+        chat_index = AsyncChatIndex(connection.client, name, definition, max_retries=max_retries)
+        self._bind(chat_index, connection)
 
     async def create_if_missing(self) -> None:
         """Create the index, or check an existing one and add the fields that it lacks.
@@ -250,6 +249,44 @@ class AsyncElasticsearchChatStore:
             self._open_index(), checked_session_id(session_id), replaced, self._embeddings
         )
         return history_of(session, self._connection)
+
+    def scoped(self, metadata: Mapping[str, Any]) -> Self:
+        """Return a store that sees and changes nothing but messages with this metadata.
+
+        It is the wall between the users of a service: whatever the store, its histories and its
+        retrievers read, search, count, list, remove, copy or export has this metadata, and
+        whatever they write or import gets it. Two users may have sessions with the same id, and
+        calls with the same `idempotency_key`. Filters of the methods apply within the scope.
+        `metadata` of the constructor, without `scoped()`, is a label of what is written, and hides
+        nothing.
+
+        A call takes as many requests as without a scope. Closing the store that is returned leaves
+        the client open.
+
+        Args:
+            metadata: The keys and values, at least one. Each value is a str, a number or a bool;
+                numbers and bools match by their text. A scope of a scoped store has the keys of
+                both.
+
+        Returns:
+            The store.
+
+        Raises:
+            ValueError: `metadata` is empty, has a value of None or a list, or contradicts the
+                scope of this store.
+            TypeError: `metadata` is not a mapping.
+            ChatHistoryError: The store was closed.
+
+        Example:
+            ```python
+            theirs = store.scoped({"user": "u1"})
+            await theirs.session("session-1").aadd_messages([HumanMessage("Hello")])
+            assert await store.scoped({"user": "u2"}).session("session-1").aget_messages() == []
+            ```
+        """
+        index = self._open_index()
+        scope = index.scope.narrowed(metadata)
+        return self._of(self, index.scoped(scope), self._connection.shared())
 
     async def alist_sessions(
         self,
@@ -714,6 +751,19 @@ class AsyncElasticsearchChatStore:
     def __repr__(self) -> str:
         """Describe the store without its messages or credentials."""
         return f"{type(self).__name__}(index={self.index!r})"
+
+    @classmethod
+    def _of(cls, store: Self, index: AsyncChatIndex, connection: AsyncConnection) -> Self:
+        """Return a store like another one over another index object and connection."""
+        copied = copy.copy(store)
+        cls._bind(copied, index, connection)
+        return copied
+
+    def _bind(self, index: AsyncChatIndex, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._chat_index = index
+        self.index = index.name
+        self.client = index.client
 
     def _open_index(self) -> AsyncChatIndex:
         """Return the index for this store's client, or raise `ChatHistoryError` after closing."""

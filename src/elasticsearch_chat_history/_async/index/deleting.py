@@ -172,7 +172,7 @@ async def _delete(
             return await index.send(
                 lambda client: client.options(retry_on_timeout=False).delete_by_query(
                     index=index.name,
-                    query=query,
+                    query=index.scope.within(query),
                     routing=routing,
                     conflicts="proceed",
                     scroll_size=min(BATCH_SIZE, index.max_hits),

@@ -12,6 +12,7 @@ from elasticsearch_chat_history._arguments import check_missing_index
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.sequence import latest_place
 from elasticsearch_chat_history._errors import ChatHistoryError
+from elasticsearch_chat_history._queries.scopes import WHOLE_INDEX, Scope
 from elasticsearch_chat_history._queries.selection import MAX_HITS, PIT_KEEP_ALIVE, routing_of
 from elasticsearch_chat_history._reporting import LOGGER, describe, describe_answer, with_hint
 from elasticsearch_chat_history._requests.bulk import UPDATE_FILTER_PATH, Update, in_requests
@@ -29,7 +30,7 @@ from elasticsearch_chat_history._requests.retries import RetryBudget
 from elasticsearch_chat_history._requests.state import cluster_of, login_of, transport_state
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 
     from elasticsearch import AsyncElasticsearch
 
@@ -50,6 +51,7 @@ class AsyncChatIndex:
         name: The name of the index or alias.
         definition: The index to create if it is missing.
         max_retries: How often a request is retried.
+        scope: What is found and written; the rest of the index is not there.
 
     Attributes:
         state: What all users of the same connections share.
@@ -64,8 +66,10 @@ class AsyncChatIndex:
         definition: IndexDefinition,
         *,
         max_retries: int,
+        scope: Scope = WHOLE_INDEX,
     ) -> None:
         self.client = client
+        self.scope = scope
         self.name = name
         self.definition = definition
         self.max_retries = max_retries
@@ -78,7 +82,15 @@ class AsyncChatIndex:
         """Return the same index with another number of retries."""
         if max_retries == self.max_retries:
             return self
-        return AsyncChatIndex(self.client, self.name, self.definition, max_retries=max_retries)
+        return self._like_this(max_retries, self.scope)
+
+    def scoped(self, scope: Scope) -> AsyncChatIndex:
+        """Return the same index in which nothing but what is in a scope is found and written."""
+        return self._like_this(self.max_retries, scope)
+
+    def clock_key(self, session_id: str) -> Hashable:
+        """Return the key of a session for the clock and for what is remembered of it."""
+        return (self.name, session_id, self.scope.key)
 
     @property
     def max_hits(self) -> int:
@@ -93,7 +105,7 @@ class AsyncChatIndex:
         """Let the clock see the latest of the sorted hits of a session."""
         place = latest_place(hits)
         if place is not None:
-            CLOCK.observe((self.name, session_id), place)
+            CLOCK.observe(self.clock_key(session_id), place)
 
     async def send(
         self,
@@ -132,12 +144,13 @@ class AsyncChatIndex:
     ) -> Any:
         """Return the answer of a search; `pit` among the arguments replaces the index."""
         where: dict[str, Any] = {} if "pit" in arguments else {"index": self.name}
+        within = self._within(**arguments)
         return await self._read(
             lambda client: client.search(
                 # A shard that does not answer must be an error, not a gap.
                 allow_partial_search_results=False,
                 **where,
-                **arguments,
+                **within,
             ),
             worth_retrying=worth_retrying,
         )
@@ -218,6 +231,19 @@ class AsyncChatIndex:
         except Exception as error:  # noqa: BLE001  # what was read is right
             LOGGER.debug("A point in time could not be closed: %s", describe(error))
 
+    def _within(self, *, query: Any = None, knn: Any = None, **arguments: Any) -> dict[str, Any]:
+        """Return the arguments of a search that finds nothing outside the scope."""
+        if knn is None:
+            return {"query": self.scope.within(query), **arguments}
+        # Before the nearest are chosen, not after.
+        filters = [*_as_list(knn.get("filter")), *self.scope.clauses]
+        return {"query": query, "knn": {**knn, "filter": filters}, **arguments}
+
+    def _like_this(self, max_retries: int, scope: Scope) -> AsyncChatIndex:
+        return AsyncChatIndex(
+            self.client, self.name, self.definition, max_retries=max_retries, scope=scope
+        )
+
     def log_once(self, level: int, line: str) -> None:
         """Write a line, unless this process has written it before."""
         if INDICES.is_new_in_log(self.key, line):
@@ -277,3 +303,9 @@ class AsyncChatIndex:
             )
         )
         return [item["update"] for item in answer["items"]]
+
+
+def _as_list(clauses: Any) -> list[Any]:
+    if clauses is None:
+        return []
+    return clauses if isinstance(clauses, list) else [clauses]

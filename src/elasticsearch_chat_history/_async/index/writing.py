@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
@@ -15,7 +16,7 @@ from elasticsearch_chat_history._async.index.preparing import (
     prepare_again,
 )
 from elasticsearch_chat_history._documents.vectors import without_vectors
-from elasticsearch_chat_history._errors import MessagesNotStoredError
+from elasticsearch_chat_history._errors import ChatHistoryError, MessagesNotStoredError
 from elasticsearch_chat_history._reporting import LOGGER, with_hint
 from elasticsearch_chat_history._requests.bulk import (
     FILTER_PATH,
@@ -84,11 +85,13 @@ class AsyncWriter:
                 alias.
 
         Raises:
-            ChatHistoryError: It cannot be told whether one has; nothing is stored.
+            ChatHistoryError: It cannot be told whether one has, or the index keeps no metadata,
+                which a scope needs; nothing is stored.
             MessagesNotStoredError: Some are not stored, or it is not known whether they are.
             ApiError: Elasticsearch refused the request as a whole; nothing is stored.
         """
         layout = await prepare(self._index)
+        documents = self._labelled(documents, layout)
         elsewhere = await self._stored_elsewhere(documents, layout) if once else set()
         missing = [position for position in range(len(documents)) if position not in elsewhere]
         if self._embeddings is not None and layout.vectors and missing:
@@ -138,6 +141,19 @@ class AsyncWriter:
         if failures:
             raise self._error(documents, dict(sorted(failures.items())))
         return existing
+
+    def _labelled(self, documents: Sequence[Document], layout: IndexLayout) -> Sequence[Document]:
+        """Return the documents with the metadata of the scope."""
+        scope = self._index.scope
+        if not scope.clauses:
+            return documents
+        if not layout.complete:
+            raise ChatHistoryError(
+                f"Index {self._index.name!r} keeps no metadata, which a scope needs. Nothing is "
+                "stored. Let a client with the manage privilege call create_if_missing(), or use "
+                "another index."
+            )
+        return [replace(one, metadata=scope.label(one.metadata)) for one in documents]
 
     async def _stored_elsewhere(
         self, documents: Sequence[Document], layout: IndexLayout

@@ -48,8 +48,9 @@ async def add(
         session.id,
         ticks.values,
         ensure_ascii=bool(session.options.ensure_ascii),
-        metadata=merged_metadata(session.options.metadata, metadata),
+        metadata=session.index.scope.label(merged_metadata(session.options.metadata, metadata)),
         idempotency_key=idempotency_key,
+        scope=session.index.scope.key,
     )
     existing = await session.writer.store(documents, once=idempotency_key is not None)
     if idempotency_key is None:

@@ -41,7 +41,7 @@ class AsyncSession:
         self.options = options
         self.embeddings = embeddings
         self.routing = index.routing_of(session_id)
-        self.clock_key = (index.name, session_id)
+        self.clock_key = index.clock_key(session_id)
         self.writer = AsyncWriter(self.index, options.refresh, embeddings)
 
     def other(self, session_id: str) -> AsyncSession:

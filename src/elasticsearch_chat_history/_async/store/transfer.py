@@ -27,14 +27,17 @@ from elasticsearch_chat_history._reporting import logged
 from elasticsearch_chat_history._requests.bulk import MAX_BYTES, MAX_DOCUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from langchain_core.embeddings import Embeddings
 
     from elasticsearch_chat_history._acompat import AsyncAnyIterable
     from elasticsearch_chat_history._async.index.index import AsyncChatIndex
+    from elasticsearch_chat_history._documents.document import Document
     from elasticsearch_chat_history._documents.sequence import Moment
     from elasticsearch_chat_history._queries.filters import Clauses
+
+TAKEN = "its id belongs to a message outside the scope of the store"
 
 
 async def exported_records(
@@ -47,7 +50,7 @@ async def exported_records(
         async with aclosing(pages.each(selection, pages.size(batch_size))) as found:
             async for hits in found:
                 for session_id, seq in latest_seqs(hits).items():
-                    CLOCK.observe((index.name, session_id), seq)
+                    CLOCK.observe(index.clock_key(session_id), seq)
                 for hit in hits:
                     yield record_of(hit)
 
@@ -120,13 +123,41 @@ class AsyncRecordLoader:
     async def _store(self) -> None:
         documents, self._ends = numbered(self._batch, self._ends)
         try:
-            await self._writer.store(documents, once=True)
+            existing = await self._writer.store(documents, once=True)
+            await self._check_scope(documents, existing)
         except MessagesNotStoredError as error:
             raise self._in_whole_input(error) from error.__cause__
         for document in documents:
-            CLOCK.observe((self._index.name, document.session_id), document.seq)
+            CLOCK.observe(self._index.clock_key(document.session_id), document.seq)
         self._stored += len(documents)
         self._batch, self._bytes, self._moments = [], 0, set()
+
+    async def _check_scope(self, documents: Sequence[Document], existing: set[int]) -> None:
+        """Raise an error if ids are taken by messages outside the scope."""
+        if not existing or not self._index.scope.clauses:
+            return
+        # They may not be visible to searches yet.
+        await self._index.refresh()
+        taken: dict[int, str] = {}
+        positions = sorted(existing)
+        size = min(MAX_DOCUMENTS, self._index.max_hits)
+        for start in range(0, len(positions), size):
+            part = positions[start : start + size]
+            found = await self._index.search(
+                query={"ids": {"values": [documents[at].id for at in part]}},
+                size=len(part),
+                source=False,
+                track_total_hits=False,
+            )
+            ours = {hit["_id"] for hit in found["hits"]["hits"]}
+            taken.update((at, TAKEN) for at in part if documents[at].id not in ours)
+        if taken:
+            raise MessagesNotStoredError(
+                self._index.name,
+                documents[min(taken)].session_id,
+                taken,
+                [at for at in range(len(documents)) if at not in taken],
+            )
 
     def _in_whole_input(self, error: MessagesNotStoredError) -> MessagesNotStoredError:
         records = self._batch
