@@ -144,7 +144,10 @@ STORE: dict[str, Attempt] = {
     "aimport": import_theirs,
     "abackfill": lambda store: store.abackfill(),
     "create_if_missing": lambda store: store.create_if_missing(),
-    "session": lambda store: store.session("t").aget_messages(),
+    "session": lambda store: chained(
+        store.session("t").aget_messages(),
+        store.session("t", max_retries=1, metadata={"user": "u2"}, ttl=None).aget_messages(),
+    ),
     "as_retriever": lambda store: store.as_retriever(limit=100).ainvoke("shard"),
     "scoped": lambda store: store.scoped({"team": "a"}).acount_messages(),
     "aclose": lambda store: store.aclose(),

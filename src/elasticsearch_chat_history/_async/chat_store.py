@@ -98,7 +98,8 @@ class AsyncElasticsearchChatStore:
         esnsure_ascii: The older name of `ensure_ascii`.
         history_size: How many of the last messages a history reads; None reads all.
         ttl: The age from which messages are no longer returned, listed or found.
-        metadata: What to store with each message, such as a tenant; JSON values under str keys.
+        metadata: A label to store with each message; JSON values under str keys. It hides no
+            messages of others: see `scoped()` of a store.
         refresh: When a write returns: once it is visible to every search (`True`), at once
             (`False`), or with the next refresh of the index (`"wait_for"`). It is stored in any
             case. See https://www.elastic.co/docs/reference/elasticsearch/rest-apis/refresh-parameter
