@@ -75,8 +75,8 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         esnsure_ascii: The older name of `ensure_ascii`.
         history_size: How many of the last messages are read; None reads all.
         ttl: The age from which messages are no longer returned.
-        metadata: What to store with each message, such as a tenant or user id; JSON values under
-            str keys.
+        metadata: A label to store with each message, such as a user id; JSON values under str
+            keys. It hides no messages of others: `scoped()` of a store does.
         refresh: When a write returns: once it is visible to every search (`True`), at once
             (`False`), or with the next refresh of the index (`"wait_for"`). It is stored in any
             case. See https://www.elastic.co/docs/reference/elasticsearch/rest-apis/refresh-parameter
