@@ -90,7 +90,8 @@ class AsyncChatIndex:
 
     def clock_key(self, session_id: str) -> Hashable:
         """Return the key of a session for the clock and for what is remembered of it."""
-        return (self.name, session_id, self.scope.key)
+        key = (self.name, session_id)
+        return key if self.scope.key is None else (*key, self.scope.key)
 
     @property
     def max_hits(self) -> int:
