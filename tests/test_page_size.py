@@ -55,6 +55,13 @@ def test_pages_grow_again_only_as_far_as_the_messages_allow() -> None:
     assert 40 < size.messages <= 320
 
 
+def test_groups_of_several_messages_come_in_smaller_pages() -> None:
+    size = PageSize(1000, messages_each=2)
+    size.learn(hits(20, PAGE_BYTES // 40))
+    assert size.messages == 20
+    assert PageSize(1000, size.message_bytes, messages_each=2).messages == 20
+
+
 def test_what_was_learnt_holds_for_the_next_read() -> None:
     first = PageSize(1000)
     first.learn(hits(10, PAGE_BYTES // 4))

@@ -129,7 +129,7 @@ async def test_few_sessions_of_large_messages_are_asked_for_at_once(
     bodies = [one.body for one in requests if "aggregations" in (one.body or {})]
     first = bodies[0]["aggregations"]
     kind = "terms" if order == "recent" else "composite"
-    assert first["sessions"][kind]["size"] == 4
+    assert first["sessions"][kind]["size"] == 2
 
 
 @both_orders

@@ -140,6 +140,7 @@ STORE: dict[str, Attempt] = {
         store.adelete_sessions(["s", "t"]), store.adelete_sessions(metadata={"user": "u2"})
     ),
     "aprune": lambda store: store.aprune(FUTURE),
+    "aset_metadata": lambda store: store.aset_metadata(["s", "t"], {"mine": True}),
     "aexport": lambda store: everything(store.aexport(session_ids=["s", "t"])),
     "aimport": import_theirs,
     "abackfill": lambda store: store.abackfill(),

@@ -19,6 +19,7 @@ from elasticsearch_chat_history._arguments import (
     checked_count,
     checked_embeddings,
     checked_index,
+    checked_list,
     checked_session_id,
     either,
 )
@@ -34,9 +35,11 @@ from elasticsearch_chat_history._async.index.preparing import prepare_now
 from elasticsearch_chat_history._async.index.searching import AsyncSearcher
 from elasticsearch_chat_history._async.session.session import AsyncSession
 from elasticsearch_chat_history._async.store.backfilling import AsyncBackfill
+from elasticsearch_chat_history._async.store.labelling import AsyncLabelling
 from elasticsearch_chat_history._async.store.listing import AsyncSessionListing
 from elasticsearch_chat_history._async.store.transfer import AsyncRecordLoader, exported_records
 from elasticsearch_chat_history._documents.fields import IndexDefinition
+from elasticsearch_chat_history._documents.metadata import checked_metadata
 from elasticsearch_chat_history._documents.records import checked_records
 from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._options import (
@@ -566,6 +569,43 @@ class AsyncElasticsearchChatStore:
         return await self._delete(
             [*session_filters(portion), *matching] for portion in portions_of(ids)
         )
+
+    async def aset_metadata(self, session_ids: Iterable[str], metadata: Mapping[str, Any]) -> int:
+        """Label all messages of some sessions, also those that langchain-elasticsearch wrote.
+
+        So sessions from before a service had users get their user, and can be found, scoped and
+        deleted by it. Each message changes where it is, whatever others write meanwhile; what is
+        added meanwhile may stay as it is. If the call is interrupted, call it again: messages that
+        have the metadata already do not change.
+
+        Args:
+            session_ids: The sessions.
+            metadata: The keys and values to set, at every depth; other keys stay. A value of None
+                removes its key.
+
+        Returns:
+            How many messages changed.
+
+        Raises:
+            ValueError: `metadata` is empty, more than the index can hold, or changes a key of the
+                scope of the store.
+            TypeError: An argument is of the wrong type.
+            ChatHistoryError: The index keeps no metadata, or some messages could not be changed;
+                the error says how many, and why.
+
+        Example:
+            ```python
+            changed = await store.aset_metadata(["session-1"], {"user": "u1", "draft": None})
+            ```
+        """
+        ids = checked_session_ids(checked_list("session_ids", "session ids", session_ids))
+        label = checked_metadata(metadata)
+        if not label:
+            raise ValueError("metadata must have at least one key to set or to remove")
+        with self._open("Could not label messages in Elasticsearch") as index:
+            index.scope.check_label(label)
+            portions = (session_filters(portion) for portion in portions_of(ids or []))
+            return await AsyncLabelling(index, label).run(portions)
 
     async def aprune(
         self, older_than: timedelta | datetime, *, metadata: Mapping[str, Any] | None = None

@@ -43,6 +43,24 @@ def _longest(value: object) -> int:
     return utf16_length(str(value))
 
 
+def relabelled(metadata: Mapping[str, Any], label: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata with the keys of a label, at every depth; None as a value removes a key."""
+    changed = dict(metadata)
+    for key, value in label.items():
+        if isinstance(value, dict):
+            old = changed.get(key)
+            below = relabelled(old if isinstance(old, dict) else {}, value)
+            if below:
+                changed[key] = below
+            elif isinstance(old, dict):
+                changed.pop(key)
+        elif value is None:
+            changed.pop(key, None)
+        else:
+            changed[key] = value
+    return changed
+
+
 def merged_metadata(
     general: Mapping[str, Any] | None, special: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:

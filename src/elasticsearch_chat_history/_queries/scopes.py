@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch_chat_history._documents.metadata import checked_metadata
+from elasticsearch_chat_history._documents.metadata import checked_metadata, relabelled
 from elasticsearch_chat_history._queries.filters import metadata_filters
 
 if TYPE_CHECKING:
@@ -50,6 +50,17 @@ class Scope:
                     "only be narrower"
                 )
         return Scope(merged, metadata_filters(merged), json.dumps(sorted(values.items())))
+
+    def check_label(self, label: Mapping[str, Any]) -> None:
+        """Refuse to label messages so that they would leave the scope.
+
+        Raises:
+            ValueError: The label changes or removes a key of the scope.
+        """
+        changed = relabelled(self.metadata, label)
+        if labelled(changed, self.metadata) != changed:
+            keys = ", ".join(f"{path!r:.100}" for path, _ in _values_in(self.metadata))
+            raise ValueError(f"metadata must leave the keys of the scope as they are: {keys}")
 
     def within(self, query: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return the query that finds only what is in the scope."""

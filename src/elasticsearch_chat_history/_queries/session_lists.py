@@ -32,8 +32,10 @@ SessionOrder = Literal["recent", "id"]
 Position = tuple[int, str]
 
 ORDERS = ("recent", "id")
-# With one message each, usually a few hundred kilobytes.
+# With two messages each, usually less than a megabyte.
 SESSIONS_AT_ONCE = 500
+# The first and the last message of a session.
+MESSAGES_EACH = 2
 # Keys are small; their number is bounded by `search.max_buckets`, 65,536.
 KEYS_AT_ONCE = 10_000
 # How many of the most recent sessions to search first for a later page.

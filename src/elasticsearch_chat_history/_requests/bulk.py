@@ -36,7 +36,9 @@ FILTER_PATH = ",".join(
     )
 )
 REMOVAL_FILTER_PATH = "items.delete.status,items.delete.error.type,items.delete.error.reason"
-UPDATE_FILTER_PATH = "items.update.status,items.update.error.type,items.update.error.reason"
+UPDATE_FILTER_PATH = ",".join(
+    f"items.update.{name}" for name in ("status", "result", "error.type", "error.reason")
+)
 # If somebody else changes the same document meanwhile, Elasticsearch reads it again.
 RETRIES_ON_CONFLICT = 3
 
@@ -124,7 +126,7 @@ def compact_json(value: object) -> str:
 
 @dataclass(frozen=True)
 class Update:
-    """What to add to one document."""
+    """What to add to one document, or the script that changes it."""
 
     index: str
     id: str
@@ -133,6 +135,7 @@ class Update:
     text: str = ""
     readable: bool = True
     detect_noop: bool = True
+    script: Mapping[str, Any] | None = None
 
     def with_vector(self, vector: Sequence[float]) -> Update:
         """Return the update with the vector of the document's text."""
@@ -154,6 +157,8 @@ class Update:
         if self.routing is not None:
             action["routing"] = self.routing
         change: dict[str, Any] = {"doc": self.fields}
+        if self.script is not None:
+            change = {"script": self.script}
         if not self.detect_noop:
             change["detect_noop"] = False
         lines = [compact_json({"update": action}), compact_json(change)]

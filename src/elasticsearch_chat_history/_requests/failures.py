@@ -30,6 +30,8 @@ STATUS_CONFLICT = 409
 STATUS_TOO_LARGE = 413
 STATUS_TOO_MANY = 429
 RETRIABLE_STATUSES = frozenset({STATUS_TOO_MANY, 502, 503, 504})
+# What an update may meet once and not again.
+TEMPORARY_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
 # How Elasticsearch refuses a document if the index or one of its fields is missing.
 UNPREPARED = frozenset({"index_not_found_exception", "strict_dynamic_mapping_exception"})
 LACKS_SESSIONS = re.compile(r"no mapping found for [`\[]session_id[`\]]", re.IGNORECASE)

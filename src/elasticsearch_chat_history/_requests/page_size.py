@@ -30,10 +30,14 @@ class PageSize:
     Args:
         wanted: The size to use if messages are small.
         message_bytes: How large the messages of this index were so far, if that is known.
+        messages_each: How many messages come with each hit or group.
     """
 
-    def __init__(self, wanted: int, message_bytes: int | None = None) -> None:
+    def __init__(
+        self, wanted: int, message_bytes: int | None = None, messages_each: int = 1
+    ) -> None:
         self._wanted = wanted
+        self._messages_each = messages_each
         self._lost = 0
         self.message_bytes = message_bytes or 0
         self.messages = min(wanted, self._fitting())
@@ -86,4 +90,4 @@ class PageSize:
         return max(1, min(self._wanted, self.messages // STEP))
 
     def _fitting(self) -> int:
-        return max(1, PAGE_BYTES // max(1, self.message_bytes))
+        return max(1, PAGE_BYTES // max(1, self.message_bytes * self._messages_each))

@@ -13,7 +13,8 @@ from tests.support.server import cluster_setting
 pytestmark = pytest.mark.faults
 
 SESSIONS = 40
-LIMITS = ("4mb", "2mb", "1mb")
+# Each of three shards sends one session's two messages at least.
+LIMITS = ("8mb", "4mb", "2mb")
 ROUNDS = 4
 Order = Literal["recent", "id"]
 

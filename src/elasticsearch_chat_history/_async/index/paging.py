@@ -33,10 +33,10 @@ class AsyncPages:
     def __init__(self, index: AsyncChatIndex) -> None:
         self._index = index
 
-    def size(self, wanted: int = PAGE_SIZE) -> PageSize:
-        """Return a page size of `wanted` messages, or fewer if those of this index are large."""
+    def size(self, wanted: int = PAGE_SIZE, *, messages_each: int = 1) -> PageSize:
+        """Return a page size of `wanted` hits, or fewer if this index has large messages."""
         known = self._index.state.message_bytes.get(self._index.name)
-        return PageSize(min(wanted, self._index.max_hits), known)
+        return PageSize(min(wanted, self._index.max_hits), known, messages_each)
 
     async def search(self, selection: Selection, page_size: PageSize, **arguments: Any) -> Any:
         """Return the answer of one search, from which the page size learns.

@@ -24,10 +24,9 @@ from elasticsearch_chat_history._queries.completion import (
 from elasticsearch_chat_history._queries.selection import PAGE_SIZE, Selection, session_by_session
 from elasticsearch_chat_history._reporting import LOGGER, describe_answer
 from elasticsearch_chat_history._requests.failures import (
-    RETRIABLE_STATUSES,
     STATUS_BAD_REQUEST,
-    STATUS_CONFLICT,
     STATUS_NOT_FOUND,
+    TEMPORARY_STATUSES,
 )
 from elasticsearch_chat_history._requests.retries import RetryBudget
 
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._documents.sequence import Moment
     from elasticsearch_chat_history._requests.bulk import Update
 
-TEMPORARY_STATUSES = RETRIABLE_STATUSES | {STATUS_CONFLICT}
 # A node refuses a query with too many clauses; its limit is at least 1,024.
 MAX_TERMS = 1_000
 

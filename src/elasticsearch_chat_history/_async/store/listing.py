@@ -16,6 +16,7 @@ from elasticsearch_chat_history._queries.selection import (
 from elasticsearch_chat_history._queries.session_lists import (
     FIRST_WINDOW,
     KEYS_AT_ONCE,
+    MESSAGES_EACH,
     SESSIONS_AT_ONCE,
     behind,
     hits_in,
@@ -92,7 +93,7 @@ class AsyncSessionListing:
 
     async def _page_by_id(self, limit: int, after: str | None) -> list[SessionSummary]:
         """Return the first `limit` sessions whose ids come after `after`."""
-        size = self._pages.size(SESSIONS_AT_ONCE)
+        size = self._pages.size(SESSIONS_AT_ONCE, messages_each=MESSAGES_EACH)
         summaries: list[SessionSummary] = []
         while len(summaries) < limit:
             asked = min(size.messages, limit - len(summaries))
@@ -117,7 +118,7 @@ class AsyncSessionListing:
         pit = {"id": await self._index.open_point_in_time(), "keep_alive": PIT_KEEP_ALIVE}
         try:
             wanted = [session_id for _, session_id in await self._window(limit, after, pit)]
-            size = self._pages.size(SESSIONS_AT_ONCE)
+            size = self._pages.size(SESSIONS_AT_ONCE, messages_each=MESSAGES_EACH)
             summaries: list[SessionSummary] = []
             while len(summaries) < len(wanted):
                 ids = wanted[len(summaries) : len(summaries) + size.messages]
