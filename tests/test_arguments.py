@@ -9,7 +9,6 @@ from langchain_core.messages import HumanMessage
 from elasticsearch_chat_history._arguments import (
     MAX_TERM_BYTES,
     checked_count,
-    checked_idempotency_key,
     checked_index,
     checked_limit,
     checked_messages,
@@ -85,11 +84,6 @@ def test_the_three_refresh_policies_are_taken(refresh: Any) -> None:
 def test_another_refresh_policy_is_refused(refresh: Any) -> None:
     with pytest.raises(ValueError, match="refresh must be True, False or 'wait_for'"):
         checked_refresh(refresh)
-
-
-def test_a_key_is_a_text_or_none() -> None:
-    assert checked_idempotency_key(None) is None
-    assert checked_idempotency_key("k") == "k"
 
 
 def test_messages_may_come_from_any_iterable() -> None:

@@ -123,16 +123,6 @@ def checked_refresh(refresh: object) -> Refresh:
     raise ValueError(f"refresh must be True, False or 'wait_for', but is {refresh!r:.100}")
 
 
-def checked_idempotency_key(key: object) -> str | None:
-    """Return `key` if it is None or a text that can be part of an id."""
-    if key is None:
-        return None
-    text = checked_text("idempotency_key", key)
-    if not is_encodable(text):
-        raise ValueError("idempotency_key must be valid Unicode without lone surrogates")
-    return text
-
-
 def checked_messages(messages: object) -> list[BaseMessage]:
     """Return the messages as a list, if all of them are messages."""
     # A message is itself iterable, by its fields.

@@ -3,25 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
     CallbackManagerForRetrieverRun,
 )
-from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, get_buffer_string
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.config import run_in_executor
 
 from elasticsearch_chat_history._arguments import encodable
 from elasticsearch_chat_history._results import SearchHit
 
+if TYPE_CHECKING:
+    from langchain_core.chat_history import BaseChatMessageHistory as _Interface
+else:
+    # LangChain will remove the class, and shows as deprecated what inherits from it: the histories
+    # have its methods, and are registered below.
+    _Interface = object
 
-class HistoryInterface(BaseChatMessageHistory):
+
+class HistoryInterface(_Interface):
     """LangChain's interface of a history, for the synchronous class."""
+
+    def add_user_message(self, message: HumanMessage | str) -> None:
+        """Store one message of the user.
+
+        Args:
+            message: The message, or its text.
+
+        Raises:
+            Exception: What `add_messages()` raises.
+
+        Example:
+            ```python
+            history.add_user_message("What is a shard?")
+            ```
+        """
+        self.add_messages([HumanMessage(message) if isinstance(message, str) else message])
+
+    def add_ai_message(self, message: AIMessage | str) -> None:
+        """Store one message of the model.
+
+        Args:
+            message: The message, or its text.
+
+        Raises:
+            Exception: What `add_messages()` raises.
+
+        Example:
+            ```python
+            history.add_ai_message("A part of an index.")
+            ```
+        """
+        self.add_messages([AIMessage(message) if isinstance(message, str) else message])
 
     def get_messages(self, *, limit: int | None = None) -> list[BaseMessage]:
         """Return the messages of the session, oldest first."""
@@ -54,6 +93,7 @@ class HistoryInterface(BaseChatMessageHistory):
         messages: Sequence[BaseMessage],
         *,
         idempotency_key: str | None = None,
+        message_keys: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Add messages as `add_messages()` does, which runs in a thread.
@@ -61,6 +101,7 @@ class HistoryInterface(BaseChatMessageHistory):
         Args:
             messages: The messages; an empty list sends nothing.
             idempotency_key: A name of this call, under which it is stored once.
+            message_keys: A name for each message, under which it is stored once.
             metadata: What to store with these messages in addition to that of the history.
 
         Raises:
@@ -73,8 +114,31 @@ class HistoryInterface(BaseChatMessageHistory):
             asyncio.run(history.aadd_messages([HumanMessage("Hi")], idempotency_key="job-7"))
             ```
         """
-        options: dict[str, Any] = {"idempotency_key": idempotency_key, "metadata": metadata}
+        options: dict[str, Any] = {
+            "idempotency_key": idempotency_key,
+            "message_keys": message_keys,
+            "metadata": metadata,
+        }
         await run_in_executor(None, partial(self.add_messages, messages, **options))
+
+    async def aclear(self) -> None:
+        """Remove all messages of the session as `clear()` does, which runs in a thread.
+
+        Raises:
+            Exception: What `clear()` raises.
+
+        Example:
+            ```python
+            import asyncio
+
+            asyncio.run(history.aclear())
+            ```
+        """
+        await run_in_executor(None, self.clear)
+
+    def __str__(self) -> str:
+        """Return the conversation as text."""
+        return get_buffer_string(self.messages)
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain: an attribute
@@ -92,7 +156,7 @@ class HistoryInterface(BaseChatMessageHistory):
         return self.get_messages()
 
 
-class AsyncHistoryInterface(BaseChatMessageHistory):
+class AsyncHistoryInterface(_Interface):
     """LangChain's interface of a history, for the class whose methods must be awaited."""
 
     @property
@@ -138,6 +202,13 @@ class AsyncHistoryInterface(BaseChatMessageHistory):
             f"{type(self).__name__} is asynchronous: instead of {called} use `await "
             f"history.{instead}`, or use ElasticsearchChatMessageHistory."
         )
+
+
+with suppress(ImportError):
+    from langchain_core.chat_history import BaseChatMessageHistory
+
+    for interface in (HistoryInterface, AsyncHistoryInterface):
+        BaseChatMessageHistory.register(interface)
 
 
 class RetrieverInterface(BaseRetriever):

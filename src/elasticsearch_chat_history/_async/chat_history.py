@@ -14,7 +14,6 @@ from langchain_core.messages import BaseMessage
 from elasticsearch_chat_history._arguments import (
     Refresh,
     checked_count,
-    checked_idempotency_key,
     checked_index,
     checked_limit,
     checked_message_ids,
@@ -30,6 +29,7 @@ from elasticsearch_chat_history._async.index.searching import AsyncSearcher
 from elasticsearch_chat_history._async.session import adding, editing, forking, reading
 from elasticsearch_chat_history._async.session.session import AsyncSession
 from elasticsearch_chat_history._documents.fields import IndexDefinition
+from elasticsearch_chat_history._documents.keys import checked_keys
 from elasticsearch_chat_history._documents.metadata import checked_metadata
 from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._langchain import AsyncHistoryInterface
@@ -362,6 +362,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         messages: Sequence[BaseMessage],
         *,
         idempotency_key: str | None = None,
+        message_keys: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Store messages in their order, after all that this process has read or written.
@@ -380,6 +381,9 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             idempotency_key: A name of this call, such as the id of a job or request. If the same
                 call is made again with the same key, from any process, only what is missing is
                 stored, in the place that the first call would have given it.
+            message_keys: A name for each message, such as its id in an agent's state. A message is
+                stored once under its name in a session, by whatever call and process; one that is
+                there stays as it is. The messages of the call come in its order.
             metadata: What to store with these messages in addition to the `metadata` of the
                 history. For a key in both, this value takes precedence.
 
@@ -388,7 +392,8 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
                 are; the error says which, and why.
             TypeError: Something in the list is not a message, or has a value that cannot be
                 written as JSON. Nothing is stored.
-            ValueError: `metadata` or `idempotency_key` has an unusable value. Nothing is stored.
+            ValueError: `metadata`, `idempotency_key` or `message_keys` has an unusable value, such
+                as two equal keys. Nothing is stored.
             IndexMappingError: The index cannot hold chat history. Nothing is stored.
             ApiError: Elasticsearch refused the request as a whole. Nothing is stored.
             TransportError: Elasticsearch could not be reached. Nothing is stored.
@@ -403,17 +408,18 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         """
         with self._open("Could not add message to Elasticsearch") as session:
             listed = checked_messages(messages)
-            key = checked_idempotency_key(idempotency_key)
+            keys = checked_keys(idempotency_key, message_keys, len(listed))
             special = checked_metadata(metadata)
             if listed:
                 checked_new_session_id(session.id)
-                await adding.add(session, listed, idempotency_key=key, metadata=special)
+                await adding.add(session, listed, keys=keys, metadata=special)
 
     async def astore_messages(
         self,
         messages: Sequence[BaseMessage],
         *,
         idempotency_key: str | None = None,
+        message_keys: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> StoreResult:
         """Add messages as `aadd_messages()` does, and return them as they are stored.
@@ -423,11 +429,12 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         Args:
             messages: The messages; an empty list sends nothing.
             idempotency_key: A name of this call, as for `aadd_messages()`.
+            message_keys: A name for each message, as for `aadd_messages()`.
             metadata: What to store with these messages in addition to the `metadata` of the
                 history.
 
         Returns:
-            The stored messages, and which of them an earlier call with the same key had stored. A
+            The stored messages, and which of them an earlier call with the same keys had stored. A
             service that finds its request there need not ask the model again.
 
         Raises:
@@ -443,12 +450,12 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         """
         with self._open("Could not add message to Elasticsearch") as session:
             listed = checked_messages(messages)
-            key = checked_idempotency_key(idempotency_key)
+            keys = checked_keys(idempotency_key, message_keys, len(listed))
             special = checked_metadata(metadata)
             if not listed:
                 return StoreResult(())
             checked_new_session_id(session.id)
-            return await adding.store(session, listed, idempotency_key=key, metadata=special)
+            return await adding.store(session, listed, keys=keys, metadata=special)
 
     async def apop_messages(self, n: int = 1) -> list[StoredMessage]:
         """Remove the last messages of the session, for example to retry a turn.

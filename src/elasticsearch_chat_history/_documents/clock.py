@@ -86,7 +86,7 @@ class HybridLogicalClock:
                     self._turns += 1
                     return values
 
-    def ticks_of_call(self, session: Hashable, key: str | None, count: int) -> Ticks:
+    def ticks_of_call(self, session: Hashable, key: Hashable | None, count: int) -> Ticks:
         """Return `count` values for a call, the same for all calls with its key at the same time.
 
         If the same call is made twice at once, each may store some of the messages. With the same
@@ -94,7 +94,7 @@ class HybridLogicalClock:
 
         Args:
             session: The session.
-            key: The idempotency key of the call, or None if it has none.
+            key: What the call is known by, or None if it can only be made once.
             count: How many values it needs, at least 1.
         """
         if key is None:

@@ -108,24 +108,16 @@ def documents_of(
     *,
     ensure_ascii: bool = True,
     metadata: Mapping[str, Any] | None = None,
-    idempotency_key: str | None = None,
-    scope: str | None = None,
+    ids: Sequence[str] | None = None,
 ) -> list[Document]:
-    """Return one document for each message.
-
-    With an `idempotency_key`, its id is derived from the session, the key, the position, and the
-    key of the scope.
+    """Return one document for each message, with new ids unless `ids` are given.
 
     Raises:
         TypeError: A message cannot be written as JSON; the error names its position.
     """
     return [
         Document(
-            id=(
-                time_ordered_id(seq)
-                if idempotency_key is None
-                else derived_id(session_id, idempotency_key, position, scope)
-            ),
+            id=time_ordered_id(seq) if ids is None else ids[position],
             session_id=session_id,
             seq=seq,
             history=_history_of(message, position, ensure_ascii=ensure_ascii),
@@ -194,11 +186,9 @@ def seq_in_id(document_id: str) -> int | None:
     return milliseconds * 1000 + -(-fraction * 1000 // 4096)
 
 
-def derived_id(
-    session_id: str, idempotency_key: str, position: int, scope: str | None = None
-) -> str:
-    """Return the id of a message of a call, the same for each attempt in the same scope."""
-    parts = [session_id, idempotency_key, position]
+def derived_id(session_id: str, key: str, position: int | None, scope: str | None = None) -> str:
+    """Return the id of a message with a key, or at a position in the call with that key."""
+    parts = [session_id, key, position]
     name = json.dumps(parts if scope is None else [*parts, scope])
     return str(uuid.uuid5(IDEMPOTENCY_NAMESPACE, name))
 

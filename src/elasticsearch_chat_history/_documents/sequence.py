@@ -49,6 +49,27 @@ def seqs_of_call(found: Mapping[int, int]) -> dict[int, int]:
     }
 
 
+def seqs_in_order(found: Mapping[int, int]) -> dict[int, int]:
+    """Return where messages belong that come later than one that follows them in the call.
+
+    Calls that overlap may each have stored some of the messages. All get the same result.
+
+    Args:
+        found: The `seq` of the messages that are stored, by position in the call.
+
+    Returns:
+        The `seq` of those that have to move to just before the next one.
+    """
+    moves: dict[int, int] = {}
+    following: int | None = None
+    for position in sorted(found, reverse=True):
+        seq = found[position]
+        if following is not None and seq >= following:
+            seq = moves[position] = following - SPACING
+        following = seq
+    return moves
+
+
 def place_of(seq: int | None, time: int) -> int:
     """Return the place of a message in the order: its `seq`, or its time if it has none.
 

@@ -11,7 +11,7 @@ from elasticsearch_chat_history._async.index.preparing import indices_of_alias, 
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._documents.document import documents_of, stored_message_of
 from elasticsearch_chat_history._documents.metadata import merged_metadata
-from elasticsearch_chat_history._documents.sequence import place_of, seqs_of_call
+from elasticsearch_chat_history._documents.sequence import place_of
 from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._queries.selection import STORED_MESSAGE_FIELDS
 from elasticsearch_chat_history._reporting import LOGGER, describe, describe_answer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from elasticsearch_chat_history._async.session.session import AsyncSession
     from elasticsearch_chat_history._documents.document import Document, Hit
+    from elasticsearch_chat_history._documents.keys import Keys
 
 EARLIER_FIELDS = ("created_at", *STORED_MESSAGE_FIELDS)
 
@@ -33,31 +34,32 @@ async def add(
     session: AsyncSession,
     messages: Sequence[BaseMessage],
     *,
-    idempotency_key: str | None,
+    keys: Keys | None,
     metadata: Mapping[str, Any] | None,
 ) -> tuple[list[Document], set[int]]:
     """Store messages, at least one, after all that this process has read or written.
 
     Returns:
-        Their documents, and the positions of those that an earlier attempt at the call had stored.
+        Their documents, and the positions of those that an earlier call with their keys had
+        stored.
     """
     # Kept until the end, so that the same call made meanwhile gets the same values.
-    ticks = CLOCK.ticks_of_call(session.clock_key, idempotency_key, len(messages))
+    ticks = CLOCK.ticks_of_call(session.clock_key, keys, len(messages))
+    scope = session.index.scope
     documents = documents_of(
         messages,
         session.id,
         ticks.values,
         ensure_ascii=bool(session.options.ensure_ascii),
-        metadata=session.index.scope.label(merged_metadata(session.options.metadata, metadata)),
-        idempotency_key=idempotency_key,
-        scope=session.index.scope.key,
+        metadata=scope.label(merged_metadata(session.options.metadata, metadata)),
+        ids=None if keys is None else keys.ids(session.id, scope.key, len(messages)),
     )
-    existing = await session.writer.store(documents, once=idempotency_key is not None)
-    if idempotency_key is None:
+    existing = await session.writer.store(documents, once=keys is not None)
+    if keys is None:
         # A retry has met what was stored by the same call.
         return documents, set()
     if 0 < len(existing) < len(documents):
-        await _join_attempts(session, documents)
+        await _join_attempts(session, documents, keys)
     return documents, existing
 
 
@@ -65,13 +67,11 @@ async def store(
     session: AsyncSession,
     messages: Sequence[BaseMessage],
     *,
-    idempotency_key: str | None,
+    keys: Keys | None,
     metadata: Mapping[str, Any] | None,
 ) -> StoreResult:
     """Store messages, and return them as they are stored, also those of an earlier attempt."""
-    documents, existing = await add(
-        session, messages, idempotency_key=idempotency_key, metadata=metadata
-    )
+    documents, existing = await add(session, messages, keys=keys, metadata=metadata)
     stored = [one.stored(message) for one, message in zip(documents, messages, strict=True)]
     if existing:
         for position, hit in (await _fetch(session, documents, EARLIER_FIELDS)).items():
@@ -80,15 +80,17 @@ async def store(
     return StoreResult(tuple(stored), tuple(sorted(existing)))
 
 
-async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -> None:
-    """Move the messages of one call to where its earliest attempt would have put all of them.
+async def _join_attempts(session: AsyncSession, documents: Sequence[Document], keys: Keys) -> None:
+    """Move messages that several calls have stored, so that they are in the order of the call.
 
-    Otherwise the part that a later attempt stored would come after the rest, whatever the order
-    in the call. If moving is not allowed, all is stored nevertheless, and a line is logged.
+    Otherwise the part that a later call stored would come after the rest. If moving is not
+    allowed, all is stored nevertheless, and a line is logged.
     """
     problem: str | None = None
     try:
-        updates = session.index.update(await _moves(session, documents), session.options.refresh)
+        updates = session.index.update(
+            await _moves(session, documents, keys), session.options.refresh
+        )
         async with aclosing(updates) as parts:
             async for outcomes in parts:
                 for _, outcome in outcomes:
@@ -107,7 +109,7 @@ async def _join_attempts(session: AsyncSession, documents: Sequence[Document]) -
         )
 
 
-async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[Update]:
+async def _moves(session: AsyncSession, documents: Sequence[Document], keys: Keys) -> list[Update]:
     stored = await _fetch(session, documents, ["created_at", "seq"])
     if not stored:
         # Deleted meanwhile.
@@ -124,7 +126,7 @@ async def _moves(session: AsyncSession, documents: Sequence[Document]) -> list[U
             stored[position].get("_routing"),
             {"created_at": seq // 1000, **({"seq": seq} if layout.complete else {})},
         )
-        for position, seq in seqs_of_call(found).items()
+        for position, seq in keys.moves(found).items()
     ]
 
 
