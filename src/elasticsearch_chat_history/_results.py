@@ -190,6 +190,8 @@ class SearchHit:
             1 / (60 + rank) over the two rankings.
         stored: The message.
         highlights: The parts of its text that match; empty if it was found by meaning only.
+        cursor: A short text that `search(after=...)` takes like the object, such as from the
+            address of a page.
 
     Example:
         ```python
@@ -201,6 +203,7 @@ class SearchHit:
     score: float
     stored: StoredMessage
     highlights: tuple[Highlight, ...] = ()
+    cursor: str = ""
 
     @property
     def session_id(self) -> str:

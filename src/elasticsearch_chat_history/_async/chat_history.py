@@ -279,6 +279,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         until: datetime | None = None,
         metadata: Mapping[str, Any] | None = None,
         limit: int = 10,
+        after: SearchHit | str | None = None,
         operator: SearchOperator = "or",
         fuzzy: bool = False,
         mode: SearchMode = "text",
@@ -297,6 +298,8 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             metadata: The keys and values that messages must have. A list matches any of its
                 values; None matches messages without the key.
             limit: The maximum number of messages to return, 1 to 10,000.
+            after: The last hit of the previous page, or its `cursor`, from a call with the same
+                other arguments but `limit`; None starts with the best hit.
             operator: `"or"` finds messages with any of the words or phrases, `"and"` those with
                 all of them.
             fuzzy: Whether words that differ by one or two letters match too; phrases stay exact.
@@ -304,24 +307,31 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
                 a history of a store with `embeddings`.
 
         Returns:
-            The hits with their scores and highlights; an empty list if nothing matches, or if the
-            index does not exist.
+            The hits with their scores and highlights; an empty list if nothing matches, after the
+            last hit, and if the index does not exist.
 
         Raises:
-            ValueError: An argument has an unusable value, or `mode` needs `embeddings`, and the
-                history has none.
+            ChatHistoryError: The page comes after the best 10,000 hits, and the search is not one
+                by words.
+            ValueError: An argument has an unusable value, `after` is no cursor of this search, or
+                `mode` needs `embeddings`, and the history has none.
             TypeError: An argument is of the wrong type.
             Exception: An error of the embedding model is passed on.
 
         Example:
             ```python
-            for hit in await history.asearch("hello", limit=3):
-                print(hit.score, hit.stored.message.content)
+            page = await history.asearch("hello", limit=3)
+            while page:
+                for hit in page:
+                    print(hit.score, hit.stored.message.content)
+                page = await history.asearch("hello", limit=3, after=page[-1])
             ```
         """
         with self._open("Could not search messages in Elasticsearch") as session:
             request = search_request(
                 query,
+                index=session.index.name,
+                scope=session.index.scope,
                 session_id=session.id,
                 types=types,
                 since=since,
@@ -329,6 +339,7 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
                 ttl=session.options.ttl,
                 metadata=metadata,
                 limit=limit,
+                after=after,
                 operator=operator,
                 fuzzy=fuzzy,
                 mode=mode,

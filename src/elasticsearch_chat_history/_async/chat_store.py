@@ -415,6 +415,7 @@ class AsyncElasticsearchChatStore:
         until: datetime | None = None,
         metadata: Mapping[str, Any] | None = None,
         limit: int = 10,
+        after: SearchHit | str | None = None,
         per_session: bool = False,
         operator: SearchOperator = "or",
         fuzzy: bool = False,
@@ -436,6 +437,17 @@ class AsyncElasticsearchChatStore:
         fields match like words, a word after a line break does not match, `types` is applied
         after the best `limit` are found, nothing is highlighted, and nothing is found by meaning.
 
+        With `after`, a search continues page by page, each of as many requests as the first. As
+        long as the index does not change, each hit comes exactly once, on any number of shards. No
+        point in time is kept between two pages. Where messages are written or removed meanwhile, a
+        page goes on after the last hit, wherever that is now; hits that move past it may be left
+        out or repeated, and where that hit itself was removed, those whose scores are near to its
+        own. By words, pages go to any depth: beyond the first 10,000 hits they go on after the
+        score of the last one, which each write to the index may change. By meaning, by both, and
+        with `per_session`, the best 10,000 can be paged through; the search for neighbours is
+        approximate, and needs a model that gives the same vector for the same text. See
+        https://www.elastic.co/docs/reference/elasticsearch/rest-apis/paginate-search-results
+
         Args:
             query: The text. "Words in quotes" match as a phrase. Only the first 200 words within
                 4,000 characters are used; each character of Chinese, Japanese, Korean or Thai
@@ -447,6 +459,8 @@ class AsyncElasticsearchChatStore:
             metadata: The keys and values that messages must have. A list matches any of its
                 values; None matches messages without the key.
             limit: The maximum number of messages to return, 1 to 10,000.
+            after: The last hit of the previous page, or its `cursor`, from a call with the same
+                other arguments but `limit`; None starts with the best hit.
             per_session: Whether to return only the best message of each session.
             operator: `"or"` finds messages with any of the words or phrases, `"and"` those with
                 all of them.
@@ -459,11 +473,13 @@ class AsyncElasticsearchChatStore:
 
         Returns:
             The hits with their scores, and highlights from the first 100,000 characters of a text;
-            an empty list if nothing matches, or if the index does not exist.
+            an empty list if nothing matches, after the last hit, and if the index does not exist.
 
         Raises:
-            ValueError: An argument has an unusable value, or `mode` needs `embeddings`, and the
-                store has none.
+            ChatHistoryError: The page comes after the best 10,000 hits, and the search is not one
+                by words, or has `per_session`.
+            ValueError: An argument has an unusable value, `after` is no cursor of this search, or
+                `mode` needs `embeddings`, and the store has none.
             TypeError: An argument is of the wrong type.
             ApiError: Elasticsearch refused the request, for example because the vectors in the
                 index have other dimensions than those of the model.
@@ -480,6 +496,8 @@ class AsyncElasticsearchChatStore:
         with self._open("Could not search messages in Elasticsearch") as index:
             request = search_request(
                 query,
+                index=index.name,
+                scope=index.scope,
                 session_id=session_id,
                 types=types,
                 since=since,
@@ -487,6 +505,7 @@ class AsyncElasticsearchChatStore:
                 ttl=self._options.ttl,
                 metadata=metadata,
                 limit=limit,
+                after=after,
                 per_session=per_session,
                 operator=operator,
                 fuzzy=fuzzy,

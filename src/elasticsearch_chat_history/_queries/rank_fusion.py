@@ -15,6 +15,37 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 RANK_CONSTANT = 60
+# How many times more of both rankings to combine for later pages.
+STEP = 4
+
+
+def windows_for(first: int, wanted: int, most: int) -> list[int]:
+    """Return how much of both rankings to combine, one after the other, until there is enough.
+
+    Args:
+        first: How much of both was combined for the first page.
+        wanted: How many items are needed.
+        most: How much of a ranking is available.
+    """
+    windows = [first]
+    while windows[-1] < min(wanted, most):
+        windows.append(min(most, windows[-1] * STEP))
+    return windows
+
+
+def fused_in_windows(
+    rankings: Sequence[Sequence[Item]], key: Callable[[Item], Hashable], windows: Sequence[int]
+) -> list[tuple[float, Item]]:
+    """Return the items of the first window as `fused` does, then those that each next one adds.
+
+    An item further down has a higher score if more of the other ranking is combined. So that no
+    item of a later page moves to an earlier one, the list for few windows begins each longer one.
+    """
+    found: dict[Hashable, tuple[float, Item]] = {}
+    for window in windows:
+        for score, item in fused([ranking[:window] for ranking in rankings], key):
+            found.setdefault(key(item), (score, item))
+    return list(found.values())
 
 
 def fused(

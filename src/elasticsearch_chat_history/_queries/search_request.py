@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from typing_extensions import TypedDict
 
 from elasticsearch_chat_history._arguments import checked_count, encodable
-from elasticsearch_chat_history._queries.filters import checked_types, message_filters, with_chunks
+from elasticsearch_chat_history._queries.filters import (
+    checked_types,
+    message_filters,
+    time_filters,
+    with_chunks,
+)
+from elasticsearch_chat_history._queries.search_pages import HitPlace, checked_place, search_key
 from elasticsearch_chat_history._queries.search_text import (
     SearchText,
     search_text,
@@ -20,6 +26,7 @@ from elasticsearch_chat_history._queries.selection import MAX_HITS, MESSAGE_FILT
 
 if TYPE_CHECKING:
     from elasticsearch_chat_history._queries.filters import Clauses
+    from elasticsearch_chat_history._queries.scopes import Scope
 
 SearchOperator = Literal["or", "and"]
 SearchMode = Literal["text", "semantic", "hybrid"]
@@ -58,6 +65,8 @@ class SearchRequest:
         operator: Whether any of the words must match, or all.
         fuzzy: Whether similar words match too.
         mode: How messages are matched: by text, by meaning, or both.
+        key: Tells this search apart from others; all its pages have the same.
+        after: Where the previous page ended; None for the first page.
     """
 
     query: str
@@ -69,11 +78,20 @@ class SearchRequest:
     operator: str
     fuzzy: bool
     mode: str
+    key: str
+    after: HitPlace | None
+
+    @property
+    def has_any_depth(self) -> bool:
+        """Whether a search can continue after any hit, as `search_after` allows."""
+        return self.mode == "text" and not self.per_session
 
 
 def search_request(
     query: object,
     *,
+    index: str,
+    scope: Scope,
     session_id: str | None,
     types: Sequence[str] | None,
     since: datetime | None,
@@ -85,9 +103,10 @@ def search_request(
     fuzzy: bool,
     mode: str,
     has_embeddings: bool,
+    after: object,
     per_session: bool = False,
 ) -> SearchRequest:
-    """Return the search that these arguments ask for.
+    """Return the search of an index in a scope that the arguments of a call ask for.
 
     Raises:
         ValueError: An argument has an unusable value.
@@ -103,26 +122,36 @@ def search_request(
     if checked_count("limit", limit) > MAX_HITS:
         raise ValueError(f"limit must be at most {MAX_HITS:,}, but is {limit}")
     kinds = with_chunks(checked_types(types))
+    filters = [
+        *message_filters(
+            session_ids=None if session_id is None else [session_id],
+            since=since,
+            until=until,
+            metadata=metadata,
+        ),
+        *type_filters(kinds),
+    ]
+    text = encodable(query)
+    options = {
+        "mode": mode,
+        "operator": _one_of("operator", operator, OPERATORS),
+        "fuzzy": bool(fuzzy),
+        "per_session": bool(per_session),
+    }
+    # Without `ttl`, whose clause is another one in each millisecond.
+    key = search_key([index, scope.key, text, options, filters])
     return SearchRequest(
-        query=encodable(query),
+        query=text,
         text=search_text(query, fuzzy=bool(fuzzy)),
-        filters=[
-            *MESSAGE_FILTERS,
-            *message_filters(
-                session_ids=None if session_id is None else [session_id],
-                since=since,
-                until=until,
-                ttl=ttl,
-                metadata=metadata,
-            ),
-            *type_filters(kinds),
-        ],
+        filters=[*MESSAGE_FILTERS, *filters, *time_filters(ttl=ttl)],
         types=None if kinds is None else frozenset(kinds),
         limit=limit,
         per_session=bool(per_session),
-        operator=_one_of("operator", operator, OPERATORS),
+        operator=operator,
         fuzzy=bool(fuzzy),
         mode=mode,
+        key=key,
+        after=checked_place(after, key),
     )
 
 

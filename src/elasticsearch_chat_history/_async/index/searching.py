@@ -9,7 +9,8 @@ from elasticsearch import BadRequestError, NotFoundError
 from elasticsearch_chat_history._documents.document import stored_message_of
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._queries.highlights import Highlighter
-from elasticsearch_chat_history._queries.rank_fusion import fused
+from elasticsearch_chat_history._queries.rank_fusion import fused_in_windows, windows_for
+from elasticsearch_chat_history._queries.search_pages import OVERLAP, behind, placed, too_far
 from elasticsearch_chat_history._queries.search_text import (
     content_query,
     history_query,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from elasticsearch_chat_history._async.index.index import AsyncChatIndex
     from elasticsearch_chat_history._documents.document import Hit
+    from elasticsearch_chat_history._queries.search_pages import HitPlace, PlacedHit
     from elasticsearch_chat_history._queries.search_request import SearchRequest
     from elasticsearch_chat_history._queries.search_text import SearchText
 
@@ -70,14 +72,17 @@ class AsyncSearcher:
         self._highlighter = Highlighter()
 
     async def hits(self) -> list[SearchHit]:
-        """Return the hits, best first; none if the text has no word.
+        """Return a page of the hits, best first; none if the text has no word.
 
         Raises:
             ValueError: The index does not allow so many hits at once.
+            ChatHistoryError: The page is beyond the last that this search can have.
         """
-        limit = self._request.limit
+        text, limit = self._request.text, self._request.limit
+        if text is None:
+            return []
         try:
-            return await self._hits(limit)
+            return await self._page(text)
         except BadRequestError as error:
             allowed = max_hits_in(error)
             if allowed is None:
@@ -87,25 +92,89 @@ class AsyncSearcher:
                     f"limit must be at most {allowed:,} in index {self._index.name!r}, because of "
                     f"its index.max_result_window, but is {limit:,}"
                 ) from error
-        return await self._hits(limit)
+        # It is known now how many the index allows.
+        return await self._page(text)
 
-    async def _hits(self, limit: int) -> list[SearchHit]:
-        text = self._request.text
-        if text is None:
-            return []
+    @property
+    def _most(self) -> int:
+        """How many hits to ask for at once; more than is known to be allowed is the caller's."""
+        return max(self._index.max_hits, self._request.limit)
+
+    def _reaches_beyond(self, place: HitPlace) -> bool:
+        return self._request.has_any_depth or place.rank < self._most
+
+    async def _page(self, text: SearchText) -> list[SearchHit]:
+        after, limit = self._request.after, self._request.limit
+        if after is not None and not self._reaches_beyond(after):
+            raise too_far(self._index.name, self._most)
+        while True:
+            found = await self._following(text, after, limit)
+            readable = self._readable(found)
+            if readable or len(found) < limit or not self._reaches_beyond(found[-1][0]):
+                return readable
+            # An empty page would look like the end.
+            after, limit = found[-1][0], min(limit * STEP, self._most)
+
+    async def _following(
+        self, text: SearchText, after: HitPlace | None, limit: int
+    ) -> list[PlacedHit]:
+        """Return up to `limit` hits that come after a place."""
+        if self._request.mode == "hybrid" and self._embeddings is not None:
+            return await self._of_both(text, self._embeddings, after, limit)
+        rank = 0 if after is None else after.rank
+        if after is not None and rank + limit > self._most and self._request.has_any_depth:
+            return await self._beyond_score(text, after, limit)
+        begin = max(0, rank - OVERLAP)
+        end = min(self._most, rank + limit + (0 if after is None else OVERLAP))
+        hits = await self._ranking(text, end - begin, begin=begin)
+        found = self._placed(hits, begin=begin)
+        following = found if after is None else behind(found, after)
+        if following is None and after is not None and not self._request.per_session:
+            # It was removed, or moved far.
+            return await self._beyond_score(text, after, limit)
+        if following is None or (not following and len(hits) == end - begin):
+            following = found[rank - begin :]
+        return following[:limit]
+
+    async def _beyond_score(
+        self, text: SearchText, after: HitPlace, limit: int
+    ) -> list[PlacedHit]:
+        """Return up to `limit` hits after the score of a place, however deep that is."""
+        size = min(self._most, limit + after.ties)
+        hits = await self._ranking(text, size, begin=after.rank, after=after)
+        found = self._placed(hits, begin=after.rank - after.ties)
+        following = behind(found, after)
+        return (found if following is None else following)[:limit]
+
+    async def _of_both(
+        self, text: SearchText, embeddings: Embeddings, after: HitPlace | None, limit: int
+    ) -> list[PlacedHit]:
+        """Return up to `limit` hits of both rankings together that come after a place."""
+        most = self._most
+        rank = 0 if after is None else after.rank
+        first = min(most, max(limit, MIN_WINDOW) if after is None else max(after.window, 1))
+        windows = windows_for(first, rank + limit + (0 if after is None else OVERLAP), most)
+        rankings = [
+            await self._by_words(text, windows[-1]),
+            await self._by_meaning(embeddings, windows[-1]),
+        ]
+        found = self._placed(self._fused(rankings, windows), begin=0, window=first)[:most]
+        following = found if after is None else behind(found, after)
+        more = any(len(ranking) == windows[-1] for ranking in rankings)
+        if following is None or (not following and more):
+            following = found[rank:]
+        return following[:limit]
+
+    async def _ranking(
+        self, text: SearchText, count: int, *, begin: int, after: HitPlace | None = None
+    ) -> list[Hit]:
         if self._request.mode == "text" or self._embeddings is None:
-            found = await self._by_words(text, limit)
-        elif self._request.mode == "semantic":
-            found = await self._by_meaning(self._embeddings, limit)
-        else:
-            window = max(limit, min(MIN_WINDOW, self._index.max_hits))
-            found = self._fused(
-                await self._by_words(text, window),
-                await self._by_meaning(self._embeddings, window),
-            )
-        return self._readable(found)
+            return await self._by_words(text, count, begin=begin, after=after)
+        return await self._by_meaning(self._embeddings, count, begin=begin, after=after)
 
-    async def _by_words(self, text: SearchText, count: int) -> list[Hit]:
+    async def _by_words(
+        self, text: SearchText, count: int, *, begin: int = 0, after: HitPlace | None = None
+    ) -> list[Hit]:
         request = self._request
         content = content_query(text, operator=request.operator, fuzzy=request.fuzzy)
         history = history_query(text, operator=request.operator, fuzzy=request.fuzzy)
@@ -116,17 +185,26 @@ class AsyncSearcher:
             # With the term statistics of all shards together, so that scores compare.
             search_type="dfs_query_then_fetch",
             track_total_hits=False,
+            **_where(begin, after),
         )
         return _hits_of(found)
 
-    async def _by_meaning(self, embeddings: Embeddings, count: int) -> list[Hit]:
+    async def _by_meaning(
+        self,
+        embeddings: Embeddings,
+        count: int,
+        *,
+        begin: int = 0,
+        after: HitPlace | None = None,
+    ) -> list[Hit]:
         vector = await embeddings.aembed_query(self._request.query)
-        nearest = count
+        nearest = min(MAX_HITS, begin + count)
         while True:
             found = await self._search(
                 knn=nearest_to(vector, nearest, self._request.filters),
                 size=count,
                 track_total_hits=True,
+                **_where(begin, after),
             )
             hits = _hits_of(found)
             # The nearest may be from few sessions, which only the answer shows.
@@ -142,6 +220,9 @@ class AsyncSearcher:
         try:
             return await self._index.search(
                 routing=self._routing,
+                # Replicas count removed messages differently, so all pages ask the same ones:
+                # https://www.elastic.co/docs/reference/elasticsearch/rest-apis/search-preference
+                preference=self._request.key,
                 sort=[{"_score": {"order": "desc"}}, *total_order(newest_first=True)],
                 source={"includes": list(STORED_MESSAGE_FIELDS)},
                 **what,
@@ -151,17 +232,22 @@ class AsyncSearcher:
                 return None
             raise
 
-    def _fused(self, by_words: Sequence[Hit], by_meaning: Sequence[Hit]) -> list[Hit]:
-        with_highlights = {_document(hit): hit for hit in by_words}
-        key = _session if self._request.per_session else _document
+    def _fused(self, rankings: Sequence[Sequence[Hit]], windows: Sequence[int]) -> list[Hit]:
+        with_highlights = {_document(hit): hit for hit in rankings[0]}
         return [
             {**with_highlights.get(_document(hit), hit), "_score": score}
-            for score, hit in fused([by_words, by_meaning], key)
+            for score, hit in fused_in_windows(rankings, self._name_of, windows)
         ]
 
-    def _readable(self, found: Sequence[Hit]) -> list[SearchHit]:
+    def _placed(self, hits: Sequence[Hit], *, begin: int, window: int = 0) -> list[PlacedHit]:
+        return placed(hits, self._name_of, begin=begin, window=window)
+
+    def _name_of(self, hit: Hit) -> str:
+        return _session(hit) if self._request.per_session else _document(hit)
+
+    def _readable(self, found: Sequence[PlacedHit]) -> list[SearchHit]:
         readable: list[SearchHit] = []
-        for hit in found:
+        for place, hit in found:
             if len(readable) == self._request.limit:
                 break
             try:
@@ -175,7 +261,8 @@ class AsyncSearcher:
                 continue
             self._index.observe(stored.session_id, [hit])
             highlights = self._highlighter.highlights_of(hit)
-            readable.append(SearchHit(float(hit["_score"]), stored, highlights))
+            cursor = place.cursor(self._request.key)
+            readable.append(SearchHit(float(hit["_score"]), stored, highlights, cursor))
         return readable
 
 
@@ -186,9 +273,16 @@ def _hits_of(found: Any) -> list[Hit]:
     return [{**hit, "sort": hit["sort"][1:]} for hit in found["hits"]["hits"]]
 
 
-def _document(hit: Hit) -> tuple[str, str]:
-    # The index too, as an alias may stand for several.
-    return hit["_index"], hit["_id"]
+def _where(begin: int, after: HitPlace | None) -> dict[str, Any]:
+    """Return the arguments of a search that skips the first hits, or all up to a place."""
+    if after is not None:
+        return {"search_after": after.search_after}
+    return {"from_": begin} if begin else {}
+
+
+def _document(hit: Hit) -> str:
+    # The index too, as an alias may stand for several. It contains no slash.
+    return f"{hit['_index']}/{hit['_id']}"
 
 
 def _session(hit: Hit) -> str:
