@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elasticsearch_chat_history._queries.rank_fusion import fused
+from elasticsearch_chat_history._queries.rank_fusion import fused, fused_in_windows, windows_for
 
 rankings = st.lists(st.lists(st.integers(0, 20), unique=True, max_size=15), max_size=4)
 
@@ -50,3 +50,25 @@ def test_every_item_is_there_once_best_first(ranked: list[list[int]]) -> None:
     for score, item in found:
         ranks = [ranking.index(item) + 1 for ranking in ranked if item in ranking]
         assert score == pytest.approx(sum(1 / (60 + rank) for rank in ranks))
+
+
+def test_windows_grow_until_there_is_enough() -> None:
+    assert windows_for(100, 7, 10_000) == [100]
+    assert windows_for(100, 101, 10_000) == [100, 400]
+    assert windows_for(100, 9_000, 10_000) == [100, 400, 1_600, 6_400, 10_000]
+    assert windows_for(100, 10_020, 10_000)[-1] == 10_000
+
+
+@given(st.lists(st.permutations(range(60)), min_size=2, max_size=2), st.integers(1, 30))
+def test_the_list_for_a_few_windows_begins_that_for_more(
+    rankings: list[list[int]], first: int
+) -> None:
+    longest = fused_in_windows(rankings, int, windows_for(first, 60, 60))
+    assert sorted(item for _, item in longest) == list(range(60))
+    for wanted in range(1, 60):
+        windows = windows_for(first, wanted, 60)
+        cut = [ranking[: windows[-1]] for ranking in rankings]
+        shorter = fused_in_windows(cut, int, windows)
+        assert len(shorter) >= wanted
+        assert shorter == longest[: len(shorter)]
+    assert longest[:first] == fused([ranking[:first] for ranking in rankings], int)[:first]

@@ -18,7 +18,7 @@ RESULTS = [
     SessionSummary("s", 2, WHEN, WHEN, STORED),
     SessionSummary("s", 2, WHEN, WHEN, None),
     Highlight("a shard", ((2, 7),)),
-    SearchHit(1.5, STORED, (Highlight("a shard", ((2, 7),)),)),
+    SearchHit(1.5, STORED, (Highlight("a shard", ((2, 7),)),), "cursor"),
 ]
 
 

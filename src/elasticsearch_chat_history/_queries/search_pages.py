@@ -28,6 +28,7 @@ CURSOR = "hit"
 # By how many ranks the last hit of a page may have moved when the next page is asked for.
 OVERLAP = 10
 DIGEST_BYTES = 6
+SEPARATOR = "."
 LONG = range(-(2**63), 2**63)
 
 
@@ -37,24 +38,27 @@ class HitPlace:
 
     Attributes:
         rank: Its rank, from 1.
-        name: Tells it apart from other hits.
+        names: What tells it apart from other hits; before that, the names of those before it with
+            the same values of the last four. These are from other shards, in the order of these.
         window: How much of two rankings was combined at first; 0 in a list of one ranking.
         score: Its score.
         time: Its `created_at` in milliseconds.
         seq: Its `seq` as it is sorted.
         seq_no: Its `_seq_no`.
-        ties: How many hits up to this one have the same values of these four. They are from as
-            many shards, and sorted by these.
     """
 
     rank: int
-    name: str
+    names: str
     window: int
     score: float
     time: int
     seq: int
     seq_no: int
-    ties: int
+
+    @property
+    def tied(self) -> list[str]:
+        """The names of the hits up to this one that no sort value tells apart."""
+        return self.names.split(SEPARATOR)
 
     def cursor(self, search: str) -> str:
         """Return it as a text for calls of one search, which `search_key` names."""
@@ -73,9 +77,9 @@ class HitPlace:
     def is_possible(self) -> bool:
         """Whether a search can have had a hit there."""
         return (
-            self.rank >= self.ties > 0
+            self.rank >= len(self.tied)
             and self.rank in LONG
-            and self.ties <= MAX_HITS
+            and len(self.tied) < MAX_HITS
             and 0 <= self.window <= MAX_HITS
             and math.isfinite(self.score)
             and all(one in LONG for one in (self.time, self.seq, self.seq_no + 1))
@@ -117,7 +121,7 @@ def checked_place(after: object, search: str) -> HitPlace | None:
             "after must be the last SearchHit of the previous page or its cursor, "
             f"but is a {type(after).__name__}"
         )
-    types = (str, int, str, int, float, int, int, int, int)
+    types = (str, int, str, int, float, int, int, int)
     found, *values = values_in(after, CURSOR, *types)
     if found != search:
         raise ValueError(
@@ -143,22 +147,29 @@ def placed(
     """
     found: list[PlacedHit] = []
     previous: tuple[float, int, int, int] | None = None
-    ties = 0
+    names: list[str] = []
     for rank, hit in enumerate(hits, start=begin + 1):
         time, seq, seq_no = map(int, hit["sort"][:3])
         order = (float(hit["_score"]), time, seq, seq_no)
-        ties = ties + 1 if order == previous else 1
+        name = _digest(name_of(hit))
+        names = [*names, name] if order == previous else [name]
         previous = order
-        found.append((HitPlace(rank, _digest(name_of(hit)), window, *order, ties=ties), hit))
+        found.append((HitPlace(rank, SEPARATOR.join(names), window, *order), hit))
     return found
 
 
 def behind(hits: list[PlacedHit], after: HitPlace) -> list[PlacedHit] | None:
     """Return what comes after the hit that had a place; None if it is not among `hits`."""
     for number, (place, _) in enumerate(hits, start=1):
-        if place.name == after.name:
+        if place.tied[-1] == after.tied[-1]:
             return hits[number:]
     return None
+
+
+def without(hits: list[PlacedHit], seen: HitPlace) -> list[PlacedHit]:
+    """Return `hits` without those before a place that no sort value tells apart from it."""
+    names = set(seen.tied)
+    return [(place, hit) for place, hit in hits if place.tied[-1] not in names]
 
 
 def too_far(index: str, most: int) -> ChatHistoryError:

@@ -17,7 +17,7 @@ from elasticsearch_chat_history._documents.fields import VECTOR
 from elasticsearch_chat_history._queries.selection import MAX_HITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from elasticsearch_chat_history._queries.filters import Clauses
 
@@ -33,6 +33,8 @@ MAX_EXPANSIONS = 50
 # Each shard looks at more neighbours than are returned, so that few near ones are missed.
 CANDIDATES_FOR_EACH = 2
 MIN_CANDIDATES = 100
+# So many cost no more than one.
+MIN_NEAREST = MIN_CANDIDATES // CANDIDATES_FOR_EACH
 
 # Scripts that are written without spaces, and symbols: each character may be a word.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2070-\u2fff\u3040-\U0010ffff"
@@ -134,6 +136,18 @@ def nearest_to(vector: Sequence[float], count: int, filters: Clauses) -> Clause:
         "num_candidates": min(MAX_HITS, max(MIN_CANDIDATES, CANDIDATES_FOR_EACH * count)),
         "filter": filters,
     }
+
+
+# The lowest score of all neighbours that a search has found.
+LOWEST_SCORE: Clause = {
+    "lowest": {"top_hits": {"size": 1, "sort": [{"_score": "asc"}], "_source": False}}
+}
+
+
+def lowest_score_in(answer: Mapping[str, Any]) -> float:
+    """Return the lowest score in an answer with the aggregation `LOWEST_SCORE`."""
+    (hit,) = answer["aggregations"]["lowest"]["hits"]["hits"]
+    return float(hit["sort"][0])
 
 
 def type_filters(types: Sequence[str] | None) -> Clauses:

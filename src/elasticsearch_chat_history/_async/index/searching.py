@@ -10,10 +10,19 @@ from elasticsearch_chat_history._documents.document import stored_message_of
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._queries.highlights import Highlighter
 from elasticsearch_chat_history._queries.rank_fusion import fused_in_windows, windows_for
-from elasticsearch_chat_history._queries.search_pages import OVERLAP, behind, placed, too_far
+from elasticsearch_chat_history._queries.search_pages import (
+    OVERLAP,
+    behind,
+    placed,
+    too_far,
+    without,
+)
 from elasticsearch_chat_history._queries.search_text import (
+    LOWEST_SCORE,
+    MIN_NEAREST,
     content_query,
     history_query,
+    lowest_score_in,
     message_query,
     nearest_to,
 )
@@ -140,11 +149,11 @@ class AsyncSearcher:
         self, text: SearchText, after: HitPlace, limit: int
     ) -> list[PlacedHit]:
         """Return up to `limit` hits after the score of a place, however deep that is."""
-        size = min(self._most, limit + after.ties)
+        size = min(self._most, limit + len(after.tied))
         hits = await self._ranking(text, size, begin=after.rank, after=after)
-        found = self._placed(hits, begin=after.rank - after.ties)
+        found = self._placed(hits, begin=after.rank - len(after.tied))
         following = behind(found, after)
-        return (found if following is None else following)[:limit]
+        return (without(found, after) if following is None else following)[:limit]
 
     async def _of_both(
         self, text: SearchText, embeddings: Embeddings, after: HitPlace | None, limit: int
@@ -198,18 +207,22 @@ class AsyncSearcher:
         after: HitPlace | None = None,
     ) -> list[Hit]:
         vector = await embeddings.aembed_query(self._request.query)
-        nearest = min(MAX_HITS, begin + count)
+        nearest = min(MAX_HITS, max(MIN_NEAREST, begin + count + 1))
         while True:
             found = await self._search(
                 knn=nearest_to(vector, nearest, self._request.filters),
                 size=count,
                 track_total_hits=True,
+                aggregations=LOWEST_SCORE,
                 **_where(begin, after),
             )
             hits = _hits_of(found)
-            # The nearest may be from few sessions, which only the answer shows.
             exhausted = not found or found["hits"]["total"]["value"] < nearest
-            if len(hits) == count or exhausted or nearest == MAX_HITS:
+            if exhausted or nearest == MAX_HITS:
+                return hits
+            # The nearest may be from few sessions, which only the answer shows. Of equally near
+            # ones, some may be missing, so that those with the lowest score say nothing.
+            if len(hits) == count and hits[-1]["_score"] > lowest_score_in(found):
                 return hits
             nearest = min(MAX_HITS, nearest * STEP)
 
