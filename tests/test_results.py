@@ -8,7 +8,13 @@ from langchain_core.messages import BaseMessage, HumanMessage, message_to_dict
 from pydantic import TypeAdapter, ValidationError
 
 import elasticsearch_chat_history
-from elasticsearch_chat_history import Highlight, SearchHit, SessionSummary, StoredMessage
+from elasticsearch_chat_history import (
+    Highlight,
+    ImportResult,
+    SearchHit,
+    SessionSummary,
+    StoredMessage,
+)
 from tests.support.messages import EVERY_TYPE
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=timezone.utc)
@@ -18,6 +24,7 @@ RESULTS = [
     SessionSummary("s", 2, WHEN, WHEN, STORED),
     SessionSummary("s", 2, WHEN, WHEN, None),
     Highlight("a shard", ((2, 7),)),
+    ImportResult(3, 2),
     SearchHit(1.5, STORED, (Highlight("a shard", ((2, 7),)),), "cursor"),
 ]
 

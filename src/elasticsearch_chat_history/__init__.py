@@ -15,6 +15,7 @@ from elasticsearch_chat_history._queries.search_request import SearchMode, Searc
 from elasticsearch_chat_history._queries.session_lists import SessionOrder
 from elasticsearch_chat_history._results import (
     Highlight,
+    ImportResult,
     SearchHit,
     SessionSummary,
     StoredMessage,
@@ -34,6 +35,7 @@ __all__ = [
     "ElasticsearchChatRetriever",
     "ElasticsearchChatStore",
     "Highlight",
+    "ImportResult",
     "IndexMappingError",
     "MessagesNotStoredError",
     "Refresh",

@@ -102,6 +102,27 @@ class StoreResult:
 
 
 @dataclass(frozen=True)
+class ImportResult:
+    """What an import has stored.
+
+    Attributes:
+        stored: How many messages it stored.
+        existing: How many were there before, such as from an import that was interrupted; they
+            stayed as they were. A record that comes twice counts here the second time.
+
+    Example:
+        ```python
+        result = store.import_(store.export())
+        assert result.stored == 0
+        print(f"{result.existing} messages were there already")
+        ```
+    """
+
+    stored: int
+    existing: int = 0
+
+
+@dataclass(frozen=True)
 class SessionSummary:
     """One session of a list.
 

@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
+from elasticsearch import ConnectionError as ElasticsearchConnectionError
 from langchain_core.messages import HumanMessage, message_to_dict
 
-from elasticsearch_chat_history import AsyncElasticsearchChatStore, MessagesNotStoredError
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatStore,
+    ImportResult,
+    MessagesNotStoredError,
+)
 from elasticsearch_chat_history._async.store import transfer
 from elasticsearch_chat_history._documents.clock import CLOCK
 from elasticsearch_chat_history._queries.filters import milliseconds_now
+from tests.support._async.lost_answers import lose_answer
+from tests.support.api_errors import refusal
 from tests.support.client_requests import recorded
 from tests.support.documents import (
     OWN_MAPPINGS,
@@ -71,7 +78,7 @@ async def test_a_round_trip_changes_nothing(
     lines = [json.dumps(record) for record in exported]
 
     copy = AsyncElasticsearchChatStore(index, client=chats.client)
-    assert await copy.aimport(lines) == len(lines)
+    assert await copy.aimport(lines) == ImportResult(len(lines), 0)
     for name in names[:2]:
         original = [stored async for stored in chats.session(name).aiter_messages()]
         assert [stored async for stored in copy.session(name).aiter_messages()] == original
@@ -91,7 +98,9 @@ async def test_records_of_one_index_go_straight_into_another(
 ) -> None:
     await chats.session(session_id).aadd_messages(numbered(20))
     copy = AsyncElasticsearchChatStore(index, client=chats.client)
-    assert await copy.aimport(chats.aexport(session_ids=[session_id], batch_size=6)) == 20
+    assert await copy.aimport(
+        chats.aexport(session_ids=[session_id], batch_size=6)
+    ) == ImportResult(20)
     assert texts(await copy.session(session_id).aget_messages()) == texts(numbered(20))
 
 
@@ -102,11 +111,11 @@ async def test_records_may_be_objects_or_lines_of_a_file(
     lines = [json.dumps(record) for record in records(session_id, 4)]
     path.write_text("\n".join([*lines[:2], "", *lines[2:], ""]), encoding="utf-8")
     with path.open(encoding="utf-8") as file:
-        assert await chats.aimport(file) == 4
+        assert await chats.aimport(file) == ImportResult(4)
     with path.open("rb") as file:
-        assert await chats.aimport(file) == 4
-    assert await chats.aimport(records(session_id, 5)) == 5
-    assert await chats.aimport(iter(())) == 0
+        assert await chats.aimport(file) == ImportResult(0, 4)
+    assert await chats.aimport(records(session_id, 5)) == ImportResult(1, 4)
+    assert await chats.aimport(iter(())) == ImportResult(0)
     assert texts(await chats.session(session_id).aget_messages()) == texts(numbered(5))
 
 
@@ -132,8 +141,9 @@ async def test_an_import_that_was_interrupted_is_repeated(
     names = [f"{session_id}-{number}" for number in range(9)]
     # The first batch ends with its last millisecond.
     assert sum(count(admin, chats.index, name) for name in names) == 12
-    for _ in range(2):
-        assert await chats.aimport(whole) == 27
+    for stored_before in (12, 27):
+        expected = ImportResult(27 - stored_before, stored_before)
+        assert await chats.aimport(whole) == expected
         stored = [sources(admin, chats.index, name) for name in names]
         assert [[source["seq"] for source in session] for session in stored] == [
             [(MILLISECOND + number) * 1000 + place for place in range(3)] for number in range(9)
@@ -142,13 +152,39 @@ async def test_an_import_that_was_interrupted_is_repeated(
         assert texts(await chats.session(name).aget_messages()) == ["0", "1", "2"]
 
 
+async def test_what_a_request_without_an_answer_has_stored_counts_as_stored(
+    chats: AsyncElasticsearchChatStore, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MAX_DOCUMENTS", 4)
+    given = [
+        record
+        for number in range(3)
+        for record in records(f"{session_id}-{number}", 4, created_at=MILLISECOND + number)
+    ]
+    assert await chats.aimport(given[6:10]) == ImportResult(4)
+    lose_answer(chats.client, "_bulk", ElasticsearchConnectionError("gone"))
+    # The answer to the first four is lost.
+    assert await chats.aimport(given) == ImportResult(8, 4)
+    assert await chats.aimport(given) == ImportResult(0, 12)
+
+
+async def test_a_refused_record_that_was_there_counts_as_existing(
+    chats: AsyncElasticsearchChatStore, session_id: str
+) -> None:
+    given = records(session_id, 3)
+    assert await chats.aimport([*given, given[0]]) == ImportResult(3, 1)
+    # Nothing was stored by the request that was refused as a whole.
+    lose_answer(chats.client, "_bulk", refusal("es_rejected_execution_exception", 429))
+    assert await chats.aimport(given) == ImportResult(0, 3)
+
+
 async def test_many_messages_of_one_millisecond_keep_their_order(
     chats: AsyncElasticsearchChatStore, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "MAX_DOCUMENTS", 100)
     whole = records(session_id, 1_100)
     whole += [{**whole[0], "id": f"{session_id}-ours", "seq": MILLISECOND * 1000 + 3}]
-    assert await chats.aimport(whole) == 1_101
+    assert await chats.aimport(whole) == ImportResult(1_101)
     read = texts(await chats.session(session_id).aget_messages())
     assert read == [*texts(numbered(1_100)), "0"]
 
@@ -170,7 +206,7 @@ async def test_batches_are_small_and_hold_many_sessions(
             bulks_before.append([request.endpoint for request in requests].count("_bulk"))
             yield from records(f"{session_id}-{number}", 1, text="x" * 3_000)
 
-    assert await chats.aimport(watched()) == 60
+    assert await chats.aimport(watched()) == ImportResult(60)
     # Twenty small ones to a request, but two large ones.
     assert bulks_before == [0] * 21 + [1] * 20 + [2] * 11 + [3] * 2 + [4] * 2 + [5] * 2 + [6] * 2
     assert [request.endpoint for request in requests].count("_refresh") == 1
@@ -285,7 +321,7 @@ async def test_sessions_kept_on_one_shard_are_imported_there(
         index, client=async_client, routing=True, number_of_shards=3
     )
     given = [record for number in range(6) for record in records(f"{session_id},{number}", 4)]
-    assert await chats.aimport(given) == 24
+    assert await chats.aimport(given) == ImportResult(24)
     for number in range(6):
         read = await chats.session(f"{session_id},{number}").aget_messages()
         assert texts(read) == texts(numbered(4))

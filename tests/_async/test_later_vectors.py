@@ -6,7 +6,7 @@ import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, HumanMessage
 
-from elasticsearch_chat_history import AsyncElasticsearchChatStore
+from elasticsearch_chat_history import AsyncElasticsearchChatStore, ImportResult
 from tests.support.documents import UPSTREAM_MAPPINGS, upstream_document
 from tests.support.embedding_models import Model, vector_of, vectors_for
 from tests.support.messages import numbered, texts
@@ -55,7 +55,7 @@ async def test_imported_messages_get_vectors(
     await origin.session("s").aadd_messages(numbered(3))
     records = [record async for record in origin.aexport()]
     await origin.adelete_sessions(["s"])
-    assert await embedding(index, async_client, Model()).aimport(records) == 3
+    assert await embedding(index, async_client, Model()).aimport(records) == ImportResult(3)
     assert vectors(admin, index, "s") == NUMBERS
 
 

@@ -4,7 +4,7 @@ import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from elasticsearch_chat_history import AsyncElasticsearchChatStore, ChatHistoryError
+from elasticsearch_chat_history import AsyncElasticsearchChatStore, ChatHistoryError, ImportResult
 from elasticsearch_chat_history._documents.document import derived_id
 from tests.support.client_requests import recorded
 from tests.support.messages import numbered, texts
@@ -87,7 +87,8 @@ async def test_an_import_after_a_rollover_stores_nothing_twice(
     records = [record async for record in chats.aexport()]
     await chats.adelete_sessions(["t"])
     admin.indices.rollover(alias=alias)
-    assert await chats.aimport(records) == 10
+    assert await chats.aimport(records) == ImportResult(5, 5)
+    assert await chats.aimport(records) == ImportResult(0, 10)
     assert count(admin, alias) == 10
     assert [record async for record in chats.aexport()] == records
 

@@ -13,6 +13,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     AsyncElasticsearchChatStore,
     ChatHistoryError,
+    ImportResult,
     MessagesNotStoredError,
 )
 from tests.support.client_requests import recorded
@@ -107,7 +108,8 @@ async def import_theirs(store: AsyncElasticsearchChatStore) -> Any:
         await store.aimport(foreign)
     assert list(raised.value.reasons) == list(range(len(foreign)))
     copied = [{**one, "id": f"{number}"} for number, one in enumerate(foreign)]
-    assert await store.aimport(copied) == len(copied)
+    assert await store.aimport(copied) == ImportResult(len(copied))
+    assert await store.aimport(copied) == ImportResult(0, len(copied))
     assert await store.acount_messages() == len(TURN) + len(copied)
     await store.adelete_sessions(metadata={"user": "u2"})  # none of them is labelled so any more
     return None

@@ -137,7 +137,7 @@ async def test_pages_by_words_go_to_any_depth(
 async def test_pages_by_meaning_hold_each_hit_once(
     chats: AsyncElasticsearchChatStore, mode: str, per_session: bool
 ) -> None:
-    options = {"mode": mode, "per_session": per_session}
+    options: dict[str, Any] = {"mode": mode, "per_session": per_session}
     query = "word car"
     paged = await all_pages(chats.asearch, query, limit=7, **options)
     assert ids(paged) == ids(await all_pages(chats.asearch, query, limit=25, **options))
@@ -201,7 +201,7 @@ async def test_a_cursor_outlives_the_millisecond_of_its_ttl(
         [complete_document("s", time * 1000, HumanMessage("a word")) for time in times],
     )
     paged: list[SearchHit] = []
-    after = None
+    after: SearchHit | None = None
     while page := await chats.asearch("word", limit=2, after=after):
         paged += page
         after = page[-1]
@@ -279,9 +279,14 @@ async def test_only_the_best_can_be_paged_through_by_meaning(
     chats: AsyncElasticsearchChatStore, admin: Elasticsearch
 ) -> None:
     admin.indices.put_settings(index=chats.index, settings={"max_result_window": 10})
-    for options in ({"mode": "semantic"}, {"mode": "hybrid"}, {"per_session": True}):
-        found = []
-        after = None
+    searches: list[dict[str, Any]] = [
+        {"mode": "semantic"},
+        {"mode": "hybrid"},
+        {"per_session": True},
+    ]
+    for options in searches:
+        found: list[SearchHit] = []
+        after: SearchHit | None = None
         for size in (4, 4, 2):
             page = await chats.asearch("word", limit=4, after=after, **options)
             assert len(page) == size

@@ -7,6 +7,7 @@ from langchain_core.messages import HumanMessage
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     AsyncElasticsearchChatStore,
+    ImportResult,
 )
 from tests.support.client_requests import recorded
 from tests.support.documents import OWN_MAPPINGS, complete_document, upstream_document
@@ -162,7 +163,7 @@ async def test_a_backup_of_a_session_of_others_comes_back(
     records = [record async for record in chats.aexport(session_ids=[session_id])]
     assert await chats.adelete_sessions([session_id]) == 2
     assert await history.aget_messages() == []
-    assert await chats.aimport(records) == 2
+    assert await chats.aimport(records) == ImportResult(2)
     assert await history.aget_messages() == messages
     await history.aclear()
     assert await history.aget_messages() == []

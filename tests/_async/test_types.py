@@ -12,6 +12,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     AsyncElasticsearchChatRetriever,
     AsyncElasticsearchChatStore,
+    ImportResult,
     SearchHit,
     SessionSummary,
     StoredMessage,
@@ -48,7 +49,7 @@ async def test_the_calls_of_a_store(index: str, async_client: AsyncElasticsearch
     assert_type(await store.asearch("shard", types=["human"], mode="text"), list[SearchHit])
     records = [record async for record in store.aexport()]
     assert_type(records, list[dict[str, Any]])
-    assert_type(await store.aimport(records), int)
+    assert_type(await store.aimport(records), ImportResult)
     assert_type(await store.abackfill(), int)
     retriever = store.as_retriever(session_id="s", limit=3, tags=["history"])
     assert_type(retriever, AsyncElasticsearchChatRetriever)

@@ -70,7 +70,7 @@ from elasticsearch_chat_history._queries.session_lists import (
     checked_page_limit,
 )
 from elasticsearch_chat_history._reporting import logged
-from elasticsearch_chat_history._results import SearchHit, SessionSummary
+from elasticsearch_chat_history._results import ImportResult, SearchHit, SessionSummary
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -706,7 +706,9 @@ class AsyncElasticsearchChatStore:
         size = min(checked_count("batch_size", batch_size), MAX_HITS)
         return exported_records(index, filters, size)
 
-    async def aimport(self, records: AsyncAnyIterable[Mapping[str, Any] | str | bytes]) -> int:
+    async def aimport(
+        self, records: AsyncAnyIterable[Mapping[str, Any] | str | bytes]
+    ) -> ImportResult:
         """Store exported records under their own ids, with their times, order and metadata.
 
         To continue an import that was interrupted, repeat it with the same records: what is
@@ -720,7 +722,9 @@ class AsyncElasticsearchChatStore:
                 time without `seq` keep their order.
 
         Returns:
-            How many records are stored.
+            How many messages were stored, and how many were there before; together, all records.
+            After a request without an answer, what it held counts as stored, unless the client
+            itself sent it again: then it counts as existing.
 
         Raises:
             ValueError: A record is malformed or incomplete, or the index cannot hold it. The error
@@ -739,7 +743,8 @@ class AsyncElasticsearchChatStore:
                 '{"id": "m-1", "session_id": "s-1", "created_at": "2026-01-01T00:00:00.000Z", '
                 '"message": {"type": "human", "data": {"content": "Hello"}}}'
             )
-            assert await store.aimport([line]) == 1
+            result = await store.aimport([line])
+            assert (result.stored, result.existing) == (1, 0)
             ```
         """
         with self._open("Could not import messages into Elasticsearch") as index:

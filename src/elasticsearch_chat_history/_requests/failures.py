@@ -130,6 +130,14 @@ def is_retriable(error: Exception) -> bool:
     return isinstance(error, (ConnectionError, ConnectionTimeout))
 
 
+def may_have_stored(error: Exception) -> bool:
+    """Tell whether a write may have succeeded whose answer is this error."""
+    if isinstance(error, ApiError):
+        # From a proxy that lost the answer.
+        return error.status_code in RETRIABLE_STATUSES - {STATUS_TOO_MANY}
+    return True
+
+
 def is_closed_for_good(error: Exception) -> bool:
     """Tell whether the client's connections are closed, or its event loop is, so that none opens.
 

@@ -45,6 +45,8 @@ class PendingWrite:
         self.in_flight = 0
         self.failures: dict[int, Failure] = {}
         self.existing: set[int] = set()
+        # Those that were in a request without an answer, which may have stored them.
+        self.unanswered: set[int] = set()
         self.indices: dict[int, str] = {}
         self.queued = False
         self.leads = False
@@ -176,6 +178,7 @@ class FlushQueue:
         """
         with self._lock:
             for write, position in batch:
+                write.unanswered.add(position)
                 self._put_back(write, [position])
                 write.in_flight -= 1
             batch.clear()

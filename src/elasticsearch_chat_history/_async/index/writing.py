@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, TransportError
@@ -34,6 +35,7 @@ from elasticsearch_chat_history._requests.failures import (
     failure_elsewhere,
     failure_of_item,
     failure_of_request,
+    may_have_stored,
 )
 from elasticsearch_chat_history._requests.flush_queue import Batch, FlushQueue, PendingWrite
 from elasticsearch_chat_history._requests.known_indices import INDICES
@@ -76,13 +78,21 @@ class AsyncWriter:
             max_leaders=MAX_WAITING_FLUSHES + 1 if refresh == "wait_for" else 1,
         )
 
-    async def store(self, documents: Sequence[Document], *, once: bool = False) -> set[int]:
+    async def store(
+        self,
+        documents: Sequence[Document],
+        *,
+        once: bool = False,
+        unanswered: set[int] | None = None,
+    ) -> set[int]:
         """Store all documents; return the positions of those that were stored before.
 
         Args:
             documents: The documents.
             once: Whether an earlier call may have stored them, perhaps in another index of the
                 alias.
+            unanswered: Gets the positions of those that were in a request of this call to which no
+                answer came. If they exist, it is most likely this request that has stored them.
 
         Raises:
             ChatHistoryError: It cannot be told whether one has, or the index keeps no metadata,
@@ -100,7 +110,9 @@ class AsyncWriter:
         # It starts here, so that a slow model does not use it up.
         budget = RetryBudget(self._index.max_retries)
         places: dict[int, str] = {}
-        failures, existing = await self._write(documents, missing, layout, budget, places)
+        unanswered = set() if unanswered is None else unanswered
+        write = partial(self._write, budget=budget, places=places, unanswered=unanswered)
+        failures, existing = await write(documents, missing, layout=layout)
         existing |= elsewhere
         without_vector: set[int] = set()
         prepared_again = False
@@ -123,7 +135,7 @@ class AsyncWriter:
                 prepared_again = True
             for position in positions:
                 del failures[position]
-            failed, existed = await self._write(documents, positions, layout, budget, places)
+            failed, existed = await write(documents, positions, layout=layout)
             failures.update(failed)
             existing |= existed
         stored = {at: index for at, index in places.items() if at not in failures}
@@ -171,13 +183,16 @@ class AsyncWriter:
         self,
         documents: Sequence[Document],
         positions: Sequence[int],
+        *,
         layout: IndexLayout,
         budget: RetryBudget,
         places: dict[int, str],
+        unanswered: set[int],
     ) -> tuple[dict[int, Failure], set[int]]:
         """Queue documents, and lead flushes or wait until the outcome of each is known.
 
-        Notes in `places` to which index each went.
+        Notes in `places` to which index each went, and in `unanswered` which were in a request
+        without an answer.
 
         Returns:
             Why some are not stored, by their positions, and the positions of those that were
@@ -202,6 +217,7 @@ class AsyncWriter:
             queue.leave(write)
             queue.left_by(this)
         places.update((positions[at], index) for at, index in write.indices.items())
+        unanswered.update(positions[at] for at in write.unanswered)
         failures = {positions[at]: failure for at, failure in sorted(write.failures.items())}
         return failures, {positions[at] for at in write.existing}
 
@@ -237,6 +253,9 @@ class AsyncWriter:
             with_hint(error)
             may_return = self._index.login.may_return()
             failure = failure_of_request(error, len(batch), may_return=may_return)
+            if may_have_stored(error):
+                for write, position in batch:
+                    write.unanswered.add(position)
             return [failure] * len(batch)
         self._index.answered()
         self._note_layout(answer.body)

@@ -25,6 +25,7 @@ from elasticsearch_chat_history._queries.selection import (
 )
 from elasticsearch_chat_history._reporting import logged
 from elasticsearch_chat_history._requests.bulk import MAX_BYTES, MAX_DOCUMENTS
+from elasticsearch_chat_history._results import ImportResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -79,13 +80,14 @@ class AsyncRecordLoader:
         # One refresh at the end is enough.
         self._writer = AsyncWriter(index, refresh=False, embeddings=embeddings)
         self._stored = 0
+        self._existing = 0
         self._batch: list[Record] = []
         self._bytes = 0
         self._moments: set[Moment] = set()
         self._ends: dict[Moment, int] = {}
 
-    async def run(self, items: AsyncAnyIterable[object]) -> int:
-        """Store all records, and return how many there are."""
+    async def run(self, items: AsyncAnyIterable[object]) -> ImportResult:
+        """Store all records, and return how many are new."""
         position = 0
         async for item in aiter_any(items):
             record = self._record(position, item)
@@ -99,15 +101,16 @@ class AsyncRecordLoader:
             await self._store()
             if self._refresh:
                 await self._index.refresh()
-        return self._stored
+        return ImportResult(self._stored, self._existing)
 
     def _record(self, position: int, item: object) -> Record | None:
         try:
             return record_at(position, item, ensure_ascii=self._ensure_ascii)
         except (TypeError, ValueError) as error:
+            there = self._stored + self._existing
             raise ValueError(
                 f"The record at position {position} cannot be imported: {error}. The first "
-                f"{self._stored} records are stored; correct this one, and import all again."
+                f"{there} records are stored; correct this one, and import all again."
             ) from None
 
     @property
@@ -123,13 +126,16 @@ class AsyncRecordLoader:
     async def _store(self) -> None:
         documents, self._ends = numbered(self._batch, self._ends)
         try:
-            existing = await self._writer.store(documents, once=True)
+            unanswered: set[int] = set()
+            existing = await self._writer.store(documents, once=True, unanswered=unanswered)
             await self._check_scope(documents, existing)
         except MessagesNotStoredError as error:
             raise self._in_whole_input(error) from error.__cause__
         for document in documents:
             CLOCK.observe(self._index.clock_key(document.session_id), document.seq)
-        self._stored += len(documents)
+        before = existing - unanswered
+        self._stored += len(documents) - len(before)
+        self._existing += len(before)
         self._batch, self._bytes, self._moments = [], 0, set()
 
     async def _check_scope(self, documents: Sequence[Document], existing: set[int]) -> None:
