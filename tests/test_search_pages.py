@@ -1,6 +1,7 @@
 """Places of hits: what a cursor of a search holds, and where a page begins."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -28,7 +29,7 @@ def hit(name: str, seq_no: int, score: float = 1.5) -> dict[str, Any]:
     return {"_id": name, "_score": score, "sort": ["1700000000000", -(2**63), seq_no]}
 
 
-def name_of(found: dict[str, Any]) -> str:
+def name_of(found: Mapping[str, Any]) -> str:
     return str(found["_id"])
 
 
@@ -67,7 +68,12 @@ def test_a_page_begins_behind_a_hit_wherever_it_is_now() -> None:
 def test_lists_of_one_search_are_equal_in_any_order() -> None:
     one = search_key(["q", {"a": [1, {"b": "x"}], "c": None}])
     assert one == search_key(["q", {"c": None, "a": [{"b": "x"}, 1]}])
-    others = [["q", {"a": [1, {"b": "y"}], "c": None}], [{"a": 1}, "q"], ["q"], ["q", None]]
+    others: list[list[object]] = [
+        ["q", {"a": [1, {"b": "y"}], "c": None}],
+        [{"a": 1}, "q"],
+        ["q"],
+        ["q", None],
+    ]
     assert len({one, *map(search_key, others)}) == 5
 
 

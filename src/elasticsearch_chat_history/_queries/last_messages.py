@@ -33,7 +33,7 @@ class LastMessages:
 
     Args:
         limit: How many messages are wanted.
-        now: The time in milliseconds.
+        now: The time in milliseconds; or an earlier one, if there are no messages after that.
         since: A time that was early enough for an earlier read, if one is known.
     """
 
@@ -46,6 +46,7 @@ class LastMessages:
         self._ended = False
         self._stride = 0
         self._passed = False
+        self._rate = math.inf
         self.since = since
         self.most_visited: int | None = MOST_VISITED
 
@@ -64,6 +65,9 @@ class LastMessages:
         elif len(hits) >= self._limit:
             # So many messages are not older than this, so none of the last ones is.
             self._early = max(self._early or 0, int(hits[self._limit - 1]["sort"][0]))
+        if hits:
+            newest, oldest = int(hits[0]["sort"][0]), int(hits[-1]["sort"][0])
+            self._rate = len(hits) / max(1, newest - oldest)
         self._searches += 1
         self.since = self._next_since(stopped=stopped)
         return False
@@ -76,6 +80,9 @@ class LastMessages:
         if self._searches > MOST_SEARCHES or width <= 1:
             # The interval cannot be halved: visit all messages from here.
             self.most_visited = None
+            return self._early
+        if self._rate * (self._now - self._early) < MOST_VISITED // 2:
+            # If they are as dense as those that were found, one search visits them all.
             return self._early
         if self._ended:
             # A session that ended some time ago: exponential search for its end, then bisection.

@@ -112,13 +112,12 @@ def before_filters(place: Place, *, with_it: bool = False) -> Clauses:
         place: The place.
         with_it: Whether to find what is there, too.
     """
+    bound = "lte" if with_it else "lt"
     without_seq: dict[str, Any] = {"must_not": {"exists": {"field": "seq"}}}
     if place.seq is None:
-        bound = "lte" if with_it else "lt"
         without_seq["filter"] = {"range": {"_seq_no": {bound: place.seq_no}}}
         earlier = [{"bool": without_seq}]
     else:
-        bound = "lte" if with_it else "lt"
         earlier = [{"bool": without_seq}, {"range": {"seq": {bound: place.seq}}}]
     same_time = time_range(gte=place.time, lte=place.time)
     at_the_time = {"bool": {"filter": [*same_time, {"bool": {"should": earlier}}]}}

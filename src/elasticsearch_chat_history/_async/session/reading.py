@@ -108,7 +108,8 @@ async def stored_page(
     while len(found) < limit:
         wanted = limit - len(found)
         filters = [*maybe_of_types(types), *(before_filters(place) if place else [])]
-        reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS, filters=filters)
+        until = place.time if place else None
+        reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS, filters=filters, until=until)
         hits = await reader.last(wanted)
         found = _of_types(session, hits, types) + found
         place = _first_place(hits, wanted)
@@ -144,11 +145,12 @@ async def _page_up_to(
     seq = seq_in_id(before)
     if seq is None:
         return None
+    place = Place(seq // 1000, seq)
     filters = [
         *maybe_of_types(types, or_id=before),
-        *before_filters(Place(seq // 1000, seq), with_it=True),
+        *before_filters(place, with_it=True),
     ]
-    reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS, filters=filters)
+    reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS, filters=filters, until=place.time)
     hits = await reader.last(limit + 1)
     # An import may have stored it with another time.
     return hits[:-1] if hits and hits[-1]["_id"] == before else None
@@ -174,6 +176,7 @@ class AsyncSessionReader:
         session: The session.
         fields: The fields of their source to return.
         filters: More clauses that they have to match.
+        until: The time in milliseconds after which none matches; None is now.
         expired: Whether to read those older than the `ttl` of the session too.
     """
 
@@ -183,9 +186,11 @@ class AsyncSessionReader:
         fields: tuple[str, ...] = MESSAGE_FIELDS,
         *,
         filters: Clauses | None = None,
+        until: int | None = None,
         expired: bool = False,
     ) -> None:
         self._filters = filters or []
+        self._until = until
         self._session = session
         self._ttl = None if expired else session.options.ttl
         self._index = session.index
@@ -238,7 +243,8 @@ class AsyncSessionReader:
         key = self._session.clock_key
         # What was found with other filters says nothing.
         since = None if self._filters else starts.get(key, limit)
-        last = LastMessages(limit, milliseconds_now(), since)
+        until = milliseconds_now() if self._until is None else self._until
+        last = LastMessages(limit, until, since)
         while True:
             found = await self._search(
                 size,
