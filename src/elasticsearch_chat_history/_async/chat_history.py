@@ -238,9 +238,9 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
         It is made for a page that scrolls up: unlike `aget_messages()`, it returns exactly `limit`
         messages as long as there are so many, also if the first is the result of a tool. A page
         with up to 20,000 messages of these types before its end takes one request, whatever comes
-        after it; with more, usually one or two more, to find the time from which to search. It takes
-        another for a `before` whose id this package did not make, and for more messages where a
-        document does not have its type in a field.
+        after it; with more, usually one or two more, to find the time from which to search. It
+        takes another for a `before` whose id this package did not make, and for more messages
+        where a document does not have its type in a field.
 
         Args:
             limit: How many messages to return, at least 1; None returns the last `history_size` of
