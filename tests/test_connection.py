@@ -125,3 +125,10 @@ def test_a_client_is_derived_once() -> None:
     assert derived is not client
     assert derived.transport is client.transport
     assert derived is not with_user_agent(client.options(request_timeout=1))
+
+
+@pytest.mark.parametrize("key", ["secret\n", "sec\tret", "secr\u00e9t"])
+def test_an_api_key_that_cannot_be_sent_is_refused_and_not_told(key: str) -> None:
+    with pytest.raises(ValueError, match="es_api_key has a character") as refused:
+        arguments(es_url="https://localhost:9200", es_api_key=key)
+    assert "sec" not in str(refused.value)

@@ -3,10 +3,8 @@
 import ast
 import dataclasses
 import inspect
-import keyword
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,12 @@ import pytest
 from langchain_core.retrievers import BaseRetriever
 
 import elasticsearch_chat_history as package
+from tests.support.pages import FENCE, ROOT, names_in, rows_of, text_of
 
-ROOT = Path(__file__).parents[1]
 PROJECT = "elasticsearch-chat-history"
 LONGEST_README = 130
 LONGEST_LINE = 100
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-CODE = re.compile(r"`([^`]+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 REFERENCE = re.compile(r"^\[[^]]+\]: \S+$")
@@ -29,14 +25,6 @@ REFERENCE = re.compile(r"^\[[^]]+\]: \S+$")
 PATH = re.compile(r"\b(?:benchmarks|examples|scripts|src|tests|tools)/[\w/.]*\w")
 IN_THE_TESTS_SESSION = re.compile(r"\*tests\* `([^`]+)`")
 SESSION = re.compile(r"nox -s \"?(\w+)(?:\(([^)]*)\))?\"?(?: -- (?:-k )?(\"[^\"]+\"|\w+))?")
-
-Row = dict[str, str]
-"""The cells of a row by the titles of their columns, which are without backticks."""
-
-
-def text_of(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
-
 
 DOCS = {
     name: text_of(name) for name in sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))
@@ -54,26 +42,6 @@ def shell_lines(text: str) -> list[str]:
     """Return the commands in the shell blocks of a page, continued lines as one."""
     blocks = [code for language, code in FENCE.findall(text) if language == "shell"]
     return "".join(blocks).replace("\\\n", " ").splitlines()
-
-
-def rows_of(text: str) -> Iterator[Row]:
-    """Yield the rows of all tables of a page."""
-    titles: list[str] = []
-    for line in FENCE.sub("", text).splitlines():
-        if not line.startswith("|"):
-            titles = []
-            continue
-        cells = [cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")]
-        if not titles:
-            titles = [title.replace("`", "") for title in cells]
-        elif not re.fullmatch(r"[-| ]+", line):
-            yield dict(zip(titles, cells, strict=True))
-
-
-def names_in(text: str) -> list[str]:
-    """Return the Python names that a text has as code, without the arguments of calls."""
-    found = [code.partition("(")[0] for code in CODE.findall(text)]
-    return [name for name in found if name.isidentifier() and not keyword.iskeyword(name)]
 
 
 def column(title: str) -> dict[str, str]:

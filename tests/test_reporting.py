@@ -3,11 +3,18 @@
 import logging
 
 import pytest
+from elastic_transport import TlsError
 from elasticsearch import ApiError, ConnectionTimeout
 
 from elasticsearch_chat_history import ChatHistoryError, MessagesNotStoredError
 from elasticsearch_chat_history._documents.fields import PROPERTIES, VECTOR
-from elasticsearch_chat_history._reporting import FIELD, describe, logged, with_hint
+from elasticsearch_chat_history._reporting import (
+    FIELD,
+    SIGNER_HINT,
+    describe,
+    logged,
+    with_hint,
+)
 from tests.support.api_errors import refusal
 
 
@@ -112,6 +119,13 @@ def test_a_hint_follows_the_kind_of_an_error() -> None:
     assert str(error).count("give routing=True") == 1
     with_hint(error)
     assert str(error).count("give routing=True") == 1
+
+
+def test_a_certificate_of_an_unknown_signer_is_told_with_what_to_do() -> None:
+    said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+    for cause in ("unable to get local issuer certificate", "self-signed certificate in chain"):
+        assert describe(TlsError(said + cause)).endswith(f"{cause}{SIGNER_HINT}")
+    assert describe(TlsError(f"{said}it has expired")) == f"TlsError: {said}it has expired"
 
 
 @pytest.mark.parametrize("body", ["<html>secret</html>", {"error": "secret"}, None])

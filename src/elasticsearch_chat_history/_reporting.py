@@ -76,12 +76,26 @@ HINTS = {
     ),
     "routing_missing_exception": ": sessions of this index are routed, give routing=True",
 }
+# How Elasticsearch says that it got something else than the base64 form of an id and a key.
+MALFORMED_API_KEY = re.compile(
+    r"API key: (?:Illegal base64|Input byte|Last unit|invalid ApiKey value)"
+)
+API_KEY_HINT = ": an API key is given as `encoded`, one of the values that create_api_key returns"
+UNKNOWN_SIGNER = re.compile(
+    r"certificate verify failed: .*(?:local issuer|self.signed) certificate"
+)
+SIGNER_HINT = ": give a client that knows who signed the certificate, with ca_certs=..."
+# All that aiohttp says of it: both fingerprints as bytes, the host and the port.
+OTHER_CERTIFICATE = re.compile(r"\(b['\"].+, b['\"].+, '[^']*', \d+\)", re.DOTALL)
+OTHER_CERTIFICATE_SAID = "the server's certificate does not have the ssl_assert_fingerprint given"
 
 
 def with_hint(error: Exception) -> None:
-    """Let an error of the client say what to do about it, where that is known."""
-    if isinstance(error, ApiError) and error.message in HINTS:
-        error.message += HINTS[error.message]
+    """Let an error of Elasticsearch say what to do about it, where that is known."""
+    if isinstance(error, ApiError):
+        hint = _hint(_details(error) or {})
+        if not error.message.endswith(hint):
+            error.message += hint
 
 
 def describe(error: Exception) -> str:
@@ -90,15 +104,15 @@ def describe(error: Exception) -> str:
         # Our words or the client's own.
         return f"{type(error).__name__} ({error.status_code}): {error.message}"
     if isinstance(error, ApiError):
-        details = error.body.get("error") if isinstance(error.body, dict) else None
-        if not isinstance(details, dict):
+        details = _details(error)
+        if details is None:
             return f"{type(error).__name__} ({error.status_code})"
         return describe_answer(details, error.status_code)
     if isinstance(error, SerializationError):
         # What follows is all of what could not be written or read.
         return f"{type(error).__name__}: {str(error.message).partition(':')[0]}"
     if isinstance(error, TransportError):
-        return f"{type(error).__name__}: {error.message}"
+        return f"{type(error).__name__}: {_of_connection(str(error.message))}"
     return type(error).__name__
 
 
@@ -107,7 +121,27 @@ def describe_answer(details: Mapping[str, Any], status: int | None = None) -> st
     kind = details.get("type", "unknown error")
     told = _harmless_reason(kind, str(details.get("reason") or ""))
     with_status = kind if status is None else f"{kind} ({status})"
-    return with_status + (f": {told}" if told else "") + HINTS.get(kind, "")
+    return with_status + (f": {told}" if told else "") + _hint(details)
+
+
+def _details(error: ApiError) -> Mapping[str, Any] | None:
+    """Return what Elasticsearch says of an error; None if something else answered."""
+    details = error.body.get("error") if isinstance(error.body, dict) else None
+    return details if isinstance(details, dict) else None
+
+
+def _hint(details: Mapping[str, Any]) -> str:
+    """Return what to do about an error, or nothing."""
+    if MALFORMED_API_KEY.search(str(details.get("additional_unsuccessful_credentials"))):
+        return API_KEY_HINT
+    return HINTS.get(details.get("type", ""), "")
+
+
+def _of_connection(message: str) -> str:
+    """Return what a client says of a failed connection, with what to do where that is known."""
+    if OTHER_CERTIFICATE.fullmatch(message):
+        return OTHER_CERTIFICATE_SAID
+    return message + (SIGNER_HINT if UNKNOWN_SIGNER.search(message) else "")
 
 
 def _harmless_reason(kind: str, reason: str) -> str:

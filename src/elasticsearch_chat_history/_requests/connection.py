@@ -60,7 +60,8 @@ def connection_arguments(
     """Return the arguments for the constructor of an Elasticsearch client.
 
     Raises:
-        ValueError: There is no address, or two; or half of a user's credentials.
+        ValueError: There is no address, or two; half of a user's credentials; or an API key that
+            cannot be sent.
         TypeError: An argument is not a str.
     """
     _check_texts(
@@ -70,6 +71,12 @@ def connection_arguments(
         es_api_key=es_api_key,
         es_password=es_password,
     )
+    if es_api_key and not (es_api_key.isascii() and es_api_key.isprintable()):
+        # The error of the client's library would quote it.
+        raise ValueError(
+            "es_api_key has a character that an API key cannot have, such as a line break at its "
+            "end: give the value `encoded` that create_api_key returns"
+        )
     if es_url and es_cloud_id:
         raise ValueError("es_url and es_cloud_id are two addresses: give one of them")
     if not es_url and not es_cloud_id:

@@ -16,7 +16,7 @@ from elasticsearch import (
 )
 
 from elasticsearch_chat_history._documents.fields import GUARD
-from elasticsearch_chat_history._reporting import describe, describe_answer
+from elasticsearch_chat_history._reporting import OTHER_CERTIFICATE, describe, describe_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -125,7 +125,7 @@ def is_retriable(error: Exception) -> bool:
     """Tell whether the same request may succeed when it is sent again."""
     if isinstance(error, ApiError):
         return error.status_code in RETRIABLE_STATUSES
-    if isinstance(error, SSLError) or is_closed_for_good(error):
+    if isinstance(error, SSLError) or is_closed_for_good(error) or _is_other_certificate(error):
         return False
     return isinstance(error, (ConnectionError, ConnectionTimeout))
 
@@ -144,6 +144,16 @@ def is_closed_for_good(error: Exception) -> bool:
     The client's libraries have no kind of error for it that they share, only what they say.
     """
     return isinstance(error, ConnectionError) and bool(CLOSED_FOR_GOOD.search(str(error.message)))
+
+
+def _is_other_certificate(error: Exception) -> bool:
+    """Tell whether the server has not the fingerprint that the client asks for.
+
+    Over urllib3 that is an `SSLError`, over aiohttp it is not.
+    """
+    return isinstance(error, ConnectionError) and bool(
+        OTHER_CERTIFICATE.fullmatch(str(error.message))
+    )
 
 
 def is_unauthorized(error: Exception) -> bool:

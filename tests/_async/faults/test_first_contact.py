@@ -1,5 +1,6 @@
 """Addresses and credentials that are wrong: the right error soon, and never a hang."""
 
+import re
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -86,6 +87,34 @@ async def test_an_api_key_that_has_ended_is_an_authentication_error(
         fresh_index, "s", es_url=lone_node.url, es_api_key=encoded
     ) as history:
         await refuses(history, AuthenticationException, SHUT_OUT, caplog)
+
+
+@pytest.mark.parametrize("form", ["id:api_key", "id", "api_key", "ApiKey encoded"])
+async def test_an_api_key_in_another_form_is_told_which_is_needed(
+    form: str,
+    lone_node: LocalElasticsearch,
+    administrator: Elasticsearch,
+    fresh_index: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key = administrator.security.create_api_key(name="in another form")
+    given = re.sub("id|api_key|encoded", lambda name: str(key[name[0]]), form)
+    hint = "an API key is given as `encoded`, one of the values that create_api_key returns"
+    async with AsyncElasticsearchChatMessageHistory(
+        fresh_index, "s", es_url=lone_node.url, es_api_key=given
+    ) as history:
+        await refuses(history, AuthenticationException, hint, caplog)
+        with pytest.raises(AuthenticationException, match=hint):
+            await history.aget_messages()
+
+
+async def test_an_api_key_may_be_given_to_a_client_in_two_parts(
+    lone_node: LocalElasticsearch, administrator: Elasticsearch, fresh_index: str
+) -> None:
+    key = administrator.security.create_api_key(name="in two parts")
+    async with AsyncElasticsearch(lone_node.url, api_key=(key["id"], key["api_key"])) as client:
+        history = AsyncElasticsearchChatMessageHistory(fresh_index, "s", client=client)
+        assert await history.aget_messages() == []
 
 
 async def test_an_api_key_that_is_taken_back_is_an_authentication_error(
