@@ -25,6 +25,7 @@ settings.load_profile("any machine")
 pytest_plugins = [
     "tests.support.corpus",
     "tests.support.own_nodes",
+    "tests.support.tls_proxy",
     "tests.support.visible_output",
     "tests.support.write_log",
 ]

@@ -5,7 +5,7 @@ import asyncio
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -21,6 +21,7 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     ElasticsearchChatStore,
 )
+from tests.support.tls_proxy import TlsProxy
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -82,15 +83,26 @@ Adapt = Callable[[str], str]
 
 
 @pytest.fixture
-def adapt(index: str, address: dict[str, Any], client_arguments: dict[str, Any]) -> Adapt:
+def adapt(
+    index: str,
+    address: dict[str, Any],
+    client_arguments: dict[str, Any],
+    request: pytest.FixtureRequest,
+) -> Adapt:
     """Make an example use the server and the index of the test."""
     replacements = {
         'es_url="http://localhost:9200"': f"**{address!r}",
         'Elasticsearch("http://localhost:9200")': f"Elasticsearch(**{client_arguments!r})",
         '"chats"': repr(index),
+        '"chats-': f'"{index}-',
     }
 
     def adapt(code: str) -> str:
+        if "https://" in code:
+            proxy: TlsProxy = request.getfixturevalue("tls_proxy")
+            over_tls = {**client_arguments, "hosts": [proxy.url]}
+            replacements['"https://localhost:9200"'] = f"**{over_tls!r}"
+            replacements['"http_ca.crt"'] = repr(proxy.certificates.authority)
         unknown = code
         for written, meant in replacements.items():
             code, unknown = code.replace(written, meant), unknown.replace(written, "")
@@ -100,6 +112,16 @@ def adapt(index: str, address: dict[str, Any], client_arguments: dict[str, Any])
     return adapt
 
 
+@pytest.fixture
+def rolled_over(index: str, admin: Elasticsearch) -> Iterator[None]:
+    """Remove what an example makes beside an index: its alias must not be left either."""
+    yield
+    for name in admin.indices.get(index=f"{index}-*"):
+        admin.indices.delete(index=name)
+    admin.options(ignore_status=404).indices.delete_index_template(name=index)
+
+
+@pytest.mark.usefixtures("rolled_over")
 @pytest.mark.parametrize(("page", "code"), PAGE_EXAMPLES)
 def test_example_of_a_page_runs(
     page: str, code: str, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
