@@ -229,7 +229,7 @@ def test_page_is_in_the_contents(contents: str, page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_of_a_language_that_is_checked(page: str) -> None:
     # test_examples.py runs the Python; the commands are checked below. The JSON is of API keys.
-    checked = {"python", "shell"} | ({"json"} if page == "docs/operators.md" else set())
+    checked = {"python", "shell", "text"} | ({"json"} if page == "docs/operators.md" else set())
     assert {language for language, _ in FENCE.findall(PAGES[page])} <= checked
     assert PAGES[page].count("```") == 2 * len(FENCE.findall(PAGES[page]))
 

@@ -17,6 +17,9 @@ from elasticsearch_chat_history import (
     ElasticsearchChatStore,
 )
 from tests.support.messages import texts
+from tests.support.pages import FENCE, text_of
+
+PAGE = text_of("docs/history.md")
 
 # Deprecated in favour of LangGraph, yet what chains of existing teams use.
 deprecated = pytest.mark.filterwarnings("ignore:.*RunnableWithMessageHistory")
@@ -35,6 +38,17 @@ def chain(history_of: Callable[[str], BaseChatMessageHistory]) -> RunnableWithMe
         input_messages_key="question",
         history_messages_key="history",
     )
+
+
+@pytest.mark.skipif(
+    not hasattr(BaseChatMessageHistory, "__deprecated__"),
+    reason="this langchain-core is older than the warning",
+)
+def test_the_page_quotes_the_warning() -> None:
+    texts_of_page = [text for language, text in FENCE.findall(PAGE) if language == "text"]
+    with pytest.warns(DeprecationWarning, match="RunnableWithMessageHistory") as warned:
+        chain(lambda _: pytest.fail("nobody asked for a history"))
+    assert texts_of_page == [f"{one.message}\n" for one in warned]
 
 
 CONVERSATION = ["a", "a after []", "b", "b after ['a', 'a after []']"]

@@ -36,6 +36,7 @@ async def test_a_client_knows_who_signed_the_certificate(
         {"ca_certs": authority},
         {"ssl_context": ssl.create_default_context(cafile=authority)},
         {"ssl_assert_fingerprint": fingerprint},
+        {"ssl_assert_fingerprint": fingerprint, "ca_certs": tls_proxy.certificates.stranger},
     ):
         async with AsyncElasticsearch(**over_tls, **trusted) as client:
             history = AsyncElasticsearchChatMessageHistory(shared_index, session_id, client=client)
