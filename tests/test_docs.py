@@ -12,6 +12,7 @@ import pytest
 from langchain_core.retrievers import BaseRetriever
 
 import elasticsearch_chat_history as package
+from elasticsearch_chat_history import ElasticsearchChatMessageHistory, ElasticsearchChatStore
 from tests.support.pages import FENCE, ROOT, names_in, rows_of, text_of
 
 PROJECT = "elasticsearch-chat-history"
@@ -169,6 +170,20 @@ def test_no_row_is_about_something_that_is_gone(title: str) -> None:
     assert not gone, (
         f"In {page_of(title)}, column `{title}`: there is no {', '.join(sorted(gone))}."
     )
+
+
+def test_every_call_has_its_privileges() -> None:
+    rows = (row for row in rows_of(DOCS["docs/operators.md"]) if "index privileges" in row)
+    found = {name for row in rows for name in names_in(row["call"])}
+    calls = {
+        name
+        for cls in (ElasticsearchChatMessageHistory, ElasticsearchChatStore)
+        for name, member in own_members(cls).items()
+        if not isinstance(member, property)
+    }
+    # They run those without the `a`.
+    of_langchain = {"aget_messages", "aadd_messages"}
+    assert found & calls == calls - of_langchain - {"as_retriever", "close", "scoped", "session"}
 
 
 @pytest.mark.parametrize("title", PARAMETERS)

@@ -196,6 +196,19 @@ REMOVALS = {call for call, privileges in NEEDED.items() if privileges == ["read"
 ADDITIONS = {call for call, needed in NEEDED.items() if set(needed) == {"read", "create_doc"}}
 # Those that need no other index than the one that the others have used.
 IN_ONE_INDEX = {call for call, (_, prepare, _) in CALLS.items() if prepare is three_messages}
+# What does not name the index behind an alias.
+ON_THE_ALIAS = {
+    "get_messages()",
+    "get_stored_messages()",
+    "count_sessions()",
+    "count_messages()",
+    "search()",
+    "add_message()",
+    "add_messages()",
+    "add_messages() by a client that may not read",
+    "store_messages()",
+    "import_()",
+}
 ROLES: dict[str, set[str]] = {
     "reader": READS,
     "writer": READS | ADDITIONS | {"add_messages() by a client that may not read"},
@@ -320,6 +333,25 @@ async def test_elasticsearch_warns_where_writing_may_add_fields(
         with pytest.warns(ElasticsearchWarning, match="not permit mapping updates in the next"):
             await chats.create_if_missing()
     assert mappings(administrator, fresh_index)["properties"].keys() == FIELDS
+
+
+@pytest.mark.parametrize("named", ["the alias", "its indices too"])
+async def test_what_names_the_index_behind_an_alias_needs_privileges_on_it(
+    named: str, holders: AsyncKeyHolders, administrator: Elasticsearch, fresh_index: str
+) -> None:
+    first = f"{fresh_index}-000001"
+    three_messages(administrator, first)
+    administrator.indices.put_alias(index=first, name=fresh_index, is_write_index=True)
+    names = f'"{fresh_index}"' if named == "the alias" else f'"{fresh_index}", "{fresh_index}-*"'
+    body = json.loads(KEYS["service"].replace('"chats"', names))
+    allowed = ON_THE_ALIAS if named == "the alias" else IN_ONE_INDEX
+    async with holders.with_key(fresh_index, body) as chats:
+        for name, (call, _, _) in CALLS.items():
+            if name in allowed:
+                await call(chats)
+            elif name in IN_ONE_INDEX:
+                with pytest.raises(REFUSALS, match=REFUSED):
+                    await call(chats)
 
 
 async def test_removed_messages_show_at_once_with_the_privilege_to_refresh(
