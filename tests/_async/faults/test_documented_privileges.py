@@ -59,7 +59,7 @@ async def truncate(chats: AsyncElasticsearchChatStore) -> None:
 
 async def import_one(chats: AsyncElasticsearchChatStore) -> None:
     record = {"id": "a", "session_id": "new", "created_at": 1, "history": "{}"}
-    assert await chats.aimport([record]) == 1
+    assert (await chats.aimport([record])).stored == 1
 
 
 def nothing(_admin: Elasticsearch, _index: str) -> None:
