@@ -136,8 +136,12 @@ def test_every_option_of_the_search_is_one_of_the_retriever() -> None:
             for argument in arguments
             if argument.kind is inspect.Parameter.KEYWORD_ONLY
         }
+        # A document has no cursor.
+        del defaults["after"]
         unset: Any = retriever.model_construct()
         assert unset._options({}) == defaults
+        with pytest.raises(TypeError, match="to get further hits, use the search of a store"):
+            unset._options({"after": "cursor"})
 
 
 def test_langchains_own_fields_label_and_filter_nothing(

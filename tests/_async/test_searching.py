@@ -551,8 +551,8 @@ class TestMeaning:
         hits = await async_semantic.asearch("car", mode="semantic", per_session=True, limit=3)
         assert hits[0].session_id == "near"
         assert {hit.session_id for hit in hits} == {"near", "far", "farther"}
-        # The nearest 3, 12, 48 are of one session.
-        assert len(requests) == 4
+        # The nearest 50 are of one session.
+        assert len(requests) == 2
         requests.clear()
         hits = await async_semantic.asearch("car", mode="semantic", per_session=True, limit=100)
         assert len(hits) == 3

@@ -23,6 +23,8 @@ from elasticsearch_chat_history._results import SearchHit
 
 ABOUT_K = "'k' is not an option: give limit, the maximum number of messages to find"
 
+ABOUT_AFTER = "a retriever has no option 'after': to get further hits, use the search of a store"
+
 
 @runtime_checkable
 class AsyncSearchableStore(Protocol):
@@ -142,6 +144,8 @@ class AsyncElasticsearchChatRetriever(AsyncRetrieverInterface):
         """Return the arguments of a search; those `given` with the query take precedence."""
         if "k" in given:
             raise TypeError(ABOUT_K)
+        if "after" in given:
+            raise TypeError(ABOUT_AFTER)
         own = {
             "session_id": self.session_id,
             "types": self.types,
