@@ -254,6 +254,19 @@ async def test_after_hits_that_were_removed_comes_what_is_left(
     assert ids(await all_pages(chats.asearch, between=remove, **options)) == before
 
 
+@pytest.mark.parametrize("window", [10, 10_000])
+async def test_what_only_its_shard_told_apart_from_a_removed_hit_is_not_repeated(
+    chats: AsyncElasticsearchChatStore, admin: Elasticsearch, window: int
+) -> None:
+    whole = await chats.asearch("word", limit=10_000)
+    admin.indices.put_settings(index=chats.index, settings={"max_result_window": window})
+    names = [values_in(hit.cursor, "hit", *TYPES)[2] for hit in whole]
+    at = next(at for at, name in enumerate(names) if at > window % 100 and "." in name)
+    admin.delete(index=chats.index, id=whole[at].stored.id, refresh=True)
+    following = await chats.asearch("word", limit=5, after=whole[at].cursor)
+    assert ids(following) == ids(whole[at + 1 : at + 6])
+
+
 async def test_a_page_without_a_readable_hit_is_not_the_end(
     index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
 ) -> None:
