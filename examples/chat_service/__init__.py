@@ -1,0 +1,1 @@
+"""A chat service whose conversations are kept in Elasticsearch."""
