@@ -9,6 +9,7 @@ const state = {
   cursor: null, // behind the last conversation of the list
   editing: null, // the question that the next one replaces
   request: null, // what was sent last, to be tried again with the same key
+  open: 0, // how many requests are being answered
   shown: 0, // counts the conversations shown, so that late answers do not write into another
 };
 
@@ -144,6 +145,15 @@ async function show(session, { title, found } = {}) {
   if (target) target.scrollIntoView({ block: "center" });
   else scrollDown();
   if (!target) byId("text").focus();
+  resume(page.at(-1));
+}
+
+/** Follow the answer that is being written to the last question, or have a lost one written. */
+function resume(last) {
+  const key = last?.metadata.request;
+  if (last?.message.type !== "human" || !key) return;
+  const body = { key, text: textOf(last), replaces: null };
+  send({ session: state.session, path: `${pathOf(state.session)}/messages`, body, keep: true });
 }
 
 async function showEarlier() {
@@ -221,7 +231,7 @@ async function send(request) {
   const here = () => shown === state.shown && request.session === state.session;
   state.request = request;
   notify();
-  setBusy(true);
+  countOpen(1);
   let writing = null;
   let failed = null;
   try {
@@ -234,7 +244,7 @@ async function send(request) {
       if (!here()) continue;
       if (name === "stored") {
         if (data.messages[0]?.message.type === "human") questionIsStored(request, data.messages[0]);
-        else state.messages.push(...data.messages);
+        else answerIsStored(data.messages);
         render();
         writing = null;
         scrollDown();
@@ -255,7 +265,9 @@ async function send(request) {
     // The same key again: what is stored already is not stored twice.
     if (here()) notify(error.message || "The connection broke.", { retry: true });
   } finally {
-    setBusy(false);
+    countOpen(-1);
+    // A button that was pressed may be gone.
+    if (document.activeElement === document.body) byId("text").focus();
     await attempt(() => listSessions());
   }
 }
@@ -274,15 +286,21 @@ function questionIsStored(request, question) {
   }
 }
 
+function answerIsStored(stored) {
+  state.messages.push(...stored);
+  byId("spoken").textContent = textOf(stored.at(-1));
+}
+
 function beginAnswer() {
   const text = make("p", { className: "text", dir: "auto" });
   byId("messages").append(make("li", { className: "message writing", children: [text] }));
   return text;
 }
 
-function setBusy(busy) {
-  byId("send").disabled = busy;
-  byId("messages").setAttribute("aria-busy", String(busy));
+function countOpen(change) {
+  state.open += change;
+  byId("send").disabled = state.open > 0;
+  byId("messages").setAttribute("aria-busy", String(state.open > 0));
 }
 
 function edit(stored) {
