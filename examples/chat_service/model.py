@@ -40,12 +40,14 @@ TOOLS: dict[str, BaseTool] = {current_time.name: current_time}
 def chat_model() -> BaseChatModel:
     """Return the model that `CHAT_MODEL` names, such as `openai:gpt-5`, or the one of the corpus.
 
+    `CHAT_PAUSE` is the pause of the latter between two words, in seconds.
+
     Raises:
         RuntimeError: `CHAT_MODEL` is set, and langchain is not installed.
     """
     name = os.environ.get("CHAT_MODEL")
     if not name:
-        return CorpusModel()
+        return CorpusModel(pause=float(os.environ.get("CHAT_PAUSE") or 0.03))
     try:
         from langchain.chat_models import init_chat_model  # noqa: PLC0415  # for real models only
     except ImportError as error:
