@@ -17,9 +17,10 @@ import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Chat:
         ids: The ids of the messages that were acknowledged.
         broken: The keys of requests whose stream ended before the answer was acknowledged.
         errors: What the service refused, or said of an answer.
+        unreached: Whether the service could not be reached in the end.
+        words: How many words the models have said.
         question, read, answer: Seconds of each turn.
     """
 
@@ -50,6 +53,8 @@ class Chat:
     ids: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    unreached: bool = False
+    words: int = 0
     question: list[float] = field(default_factory=list)
     read: list[float] = field(default_factory=list)
     answer: list[float] = field(default_factory=list)
@@ -57,11 +62,7 @@ class Chat:
     async def run(self, http: aiohttp.ClientSession, url: str, until: float) -> None:
         """Ask until a time of the loop, or until the service takes no more."""
         while asyncio.get_running_loop().time() < until:
-            try:
-                complete = await self.turn(http, url)
-            except aiohttp.ClientConnectorError:
-                return
-            if not complete:
+            if not await self.turn(http, url):
                 return
 
     async def turn(self, http: aiohttp.ClientSession, url: str) -> bool:
@@ -82,10 +83,14 @@ class Chat:
                     if name == "stored":
                         self.ids += [message["id"] for message in data["messages"]]
                         acknowledged += 1
+                    elif name == "token":
+                        self.words += 1
                     elif name == "failed":
                         self.errors.append(data["detail"])
-        except aiohttp.ClientPayloadError:
-            pass
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
+            if not acknowledged:
+                self.unreached = True
+                return False
         if acknowledged != 2:  # noqa: PLR2004  # the question, the answer
             self.broken.append(key)
             return False
@@ -132,17 +137,18 @@ def running_service(
         text=True,
     ) as process:
         try:
-            for line in process.stderr or ():
+            lines = iter(process.stderr or ())
+            for line in lines:
                 found = ADDRESS.search(line)
                 if found:
                     break
             else:
                 raise RuntimeError(f"The service did not start: status {process.wait()}.")
+            # Read on, as it would wait for room in the pipe.
+            threading.Thread(target=deque, args=(lines, 0), daemon=True).start()
             yield process, found[1]
         finally:
             process.terminate()
-            if process.stderr:
-                process.stderr.read()
 
 
 def http_session() -> aiohttp.ClientSession:
@@ -183,6 +189,7 @@ def main() -> int:
         with Elasticsearch(os.environ.get("ES_URL") or "http://localhost:9200") as client:
             client.options(ignore_status=404).indices.delete(index=index)
     errors = [error for chat in chats for error in chat.errors]
+    errors += [f"cannot be reached: {chat.user}" for chat in chats if chat.unreached]
     problems += [f"no answer: {key}" for chat in chats for key in chat.broken]
     question = [each for chat in chats for each in chat.question]
     read = [max(0.0, each - options.pause) for chat in chats for each in chat.read]

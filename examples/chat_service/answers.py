@@ -195,7 +195,12 @@ class Answers:
     def __init__(self, model: BaseChatModel) -> None:
         self._model = model
         self._running: dict[tuple[str, str], Answer] = {}
-        self.closing = False
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def closing(self) -> bool:
+        """Whether no more questions are taken."""
+        return self._closing is not None
 
     def ask(
         self, user: str, question: Question, history: AsyncElasticsearchChatMessageHistory
@@ -229,13 +234,22 @@ class Answers:
             answer.stop(forget=True)
         await finished(theirs)
 
-    async def aclose(self, seconds: float) -> None:
+    def close_soon(self, seconds: float) -> None:
         """Take no more questions, and end when all answers are stored.
 
         Args:
             seconds: How long models may go on; what they have said by then is stored.
         """
-        self.closing = True
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(seconds))
+
+    async def aclose(self, seconds: float) -> None:
+        """Do the same, and wait for the end."""
+        self.close_soon(seconds)
+        if self._closing is not None:
+            await self._closing
+
+    async def _close(self, seconds: float) -> None:
         running = list(self._running.values())
         for answer in await finished(running, seconds):
             answer.stop()

@@ -26,6 +26,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, Field
 
 from chat_service.answers import Answer, Answers, Question
+from chat_service.ending import told_of_the_end
 from chat_service.errors import ClosingError, answer_errors
 from chat_service.model import chat_model
 from elasticsearch_chat_history import (
@@ -280,11 +281,12 @@ def create_app(
             **(connection or connection_arguments()),
         ) as store:
             app.state.store = store
-            app.state.answers = Answers(model or chat_model())
+            answers = app.state.answers = Answers(model or chat_model())
             try:
-                yield
+                with told_of_the_end(lambda: answers.close_soon(grace)):
+                    yield
             finally:
-                await app.state.answers.aclose(grace)
+                await answers.aclose(grace)
 
     app = FastAPI(title="Chat service", lifespan=lifespan)
     app.include_router(probes)

@@ -36,7 +36,7 @@ class HeldModel(CorpusModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         self._asked.append([message.text for message in messages])
         yield ChatGenerationChunk(message=AIMessageChunk(content=BEGIN))
-        while not self._released.is_set():
+        while not self._released.is_set():  # noqa: ASYNC110  # of another thread
             await asyncio.sleep(0.01)
         yield ChatGenerationChunk(message=AIMessageChunk(content=END))
 
