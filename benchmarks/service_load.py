@@ -145,8 +145,13 @@ def running_service(
             else:
                 raise RuntimeError(f"The service did not start: status {process.wait()}.")
             # Read on, as it would wait for room in the pipe.
-            threading.Thread(target=deque, args=(lines, 0), daemon=True).start()
-            yield process, found[1]
+            reader = threading.Thread(target=deque, args=(lines, 0))
+            reader.start()
+            try:
+                yield process, found[1]
+            finally:
+                process.terminate()
+                reader.join()
         finally:
             process.terminate()
 
