@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ nox.options.sessions = [
     "upstream",
     "faults",
     "demo",
+    "service_tests",
     "coverage",
 ]
 
@@ -43,7 +45,7 @@ CLIENTS = {
 }
 DEFAULT_SERVER = "9.4.3"
 OLD_SERVER = "8.19.8"
-BENCHMARKS = ["one_caller", "concurrent_turns"]
+BENCHMARKS = ["one_caller", "concurrent_turns", "service_load"]
 UPSTREAM = ["langchain-elasticsearch==1.0.0", "elasticsearch[async]<9"]
 
 MATRIX = [
@@ -56,9 +58,10 @@ MATRIX = [
 # What a file prepares for all its tests is prepared once.
 PROCESSES = ["--numprocesses=2", "--dist=loadfile"]
 # Folders with sessions of their own.
-OTHER_TESTS = ["--ignore=tests/upstream", "--ignore=tests/tools"]
+OTHER_TESTS = ["--ignore=tests/service", "--ignore=tests/upstream", "--ignore=tests/tools"]
 STANDARD_TESTS = "--ignore=tests/standard"
 PREFERRED_PORT = 9200  # the one of all examples
+PORT_OF_THE_SERVICE = 8000  # uvicorn's own default
 
 _servers = ExitStack()
 atexit.register(_servers.close)
@@ -67,7 +70,7 @@ atexit.register(_servers.close)
 @nox.session
 @nox.parametrize(["python", "client", "server"], MATRIX)
 def tests(session: nox.Session, client: str, server: str) -> None:
-    """Run the tests, but for those of `faults`, `upstream` and `tools`."""
+    """Run the tests, but for those of `faults`, `upstream`, `tools` and `service_tests`."""
     if server != DEFAULT_SERVER and "ES_URL" in os.environ:
         session.skip("ES_URL names the only server to use.")
     # What takes long runs once for each server, and so does the measuring of what is reached.
@@ -158,9 +161,32 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def service(session: nox.Session) -> None:
+    """Start an Elasticsearch and the chat service of examples/, and keep both until Ctrl-C."""
+    install(session, "service")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with serving(session) as process:
+            status = process.wait()
+    except KeyboardInterrupt:
+        return
+    if status:
+        session.error("The service did not start, or ended by itself.")
+
+
+@nox.session
+def service_tests(session: nox.Session) -> None:
+    """Test the chat service, and its page in Chromium where that is installed."""
+    install(session, "service-test")
+    chosen_folder = [] if names_files(session) else ["tests/service"]
+    run_pytest(session, *chosen_folder, measured=False)
+
+
+@nox.session
 def benchmark(session: nox.Session) -> None:
     """Compare with plain requests and upstream; name a benchmark, or run all."""
-    install(session, *UPSTREAM)
+    install(session, "service", *UPSTREAM)
     names = [argument for argument in session.posargs if not argument.startswith("-")]
     options = [argument for argument in session.posargs if argument.startswith("-")]
     for name in names or BENCHMARKS:
@@ -270,11 +296,41 @@ def server_variables(version: str, *, in_memory: bool = True) -> dict[str, str]:
     if in_memory:
         options.append("--in-memory")
     process = _servers.enter_context(local_elasticsearch(*options, stdout=subprocess.PIPE))
+    return variables_from(process)
+
+
+def variables_from(process: "subprocess.Popen[str]") -> dict[str, str]:
+    """Wait for a server that was started with `--variables`; gives its address."""
     answer = process.stdout.readline() if process.stdout else ""
     if not answer:
         raise nox.command.CommandFailed(reason="No Elasticsearch: it says above why.")
     variables: dict[str, str] = json.loads(answer)
     return variables
+
+
+@contextmanager
+def serving(session: nox.Session) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the chat service on an Elasticsearch; with the block the service ends, then the other.
+
+    uvicorn prints the address. Arguments of the caller go to it.
+    """
+    options = [f"--preferred-port={PREFERRED_PORT}", "--variables"]
+    with socket.socket() as probe:
+        is_taken = probe.connect_ex(("127.0.0.1", PORT_OF_THE_SERVICE)) == 0
+    port = 0 if is_taken else PORT_OF_THE_SERVICE
+    command = [str(Path(session.bin) / "python"), "-m", "uvicorn"]
+    command += ["--app-dir=examples", "--factory", "chat_service.app:create_app", f"--port={port}"]
+    with local_elasticsearch(*options, stdout=subprocess.PIPE) as elasticsearch:
+        variables = {**os.environ, **variables_from(elasticsearch)}
+        with subprocess.Popen(
+            [*command, *session.posargs],
+            env=variables,
+            start_new_session=True,  # Ctrl-C is for nox, which then ends it in order
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.terminate()
 
 
 @contextmanager

@@ -291,7 +291,12 @@ def test_command_is_one_that_is_checked(step: str) -> None:
     elif program == "pip":
         # The session `build` installs the package into environments with nothing else in them.
         assert arguments[0] == "install"
-        assert arguments[1:] in (["."], ["nox"], [PROJECT], ["-e", ".", "--group", "dev"])
+        groups = [["-e", ".", "--group", group] for group in ("dev", "service")]
+        assert arguments[1:] in (["."], ["nox"], [PROJECT], *groups)
+    elif program == "uvicorn":
+        # As the session `service` starts it.
+        assert arguments[:2] == ["--app-dir", "examples"]
+        assert arguments[2:4] == ["--factory", "chat_service.app:create_app"]
     elif program == "pytest":
         assert arguments in (["FILES"], ["-m", "faults"])
     else:
