@@ -166,11 +166,11 @@ def service(session: nox.Session) -> None:
     install(session, "service")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    try:
-        with serving(session) as process:
+    with serving(session) as process:
+        try:
             status = process.wait()
-    except KeyboardInterrupt:
-        return
+        except KeyboardInterrupt:
+            return
     if status:
         session.error("The service did not start, or ended by itself.")
 

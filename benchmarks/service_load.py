@@ -168,6 +168,8 @@ async def run_chats(url: str, number: int, seconds: float) -> tuple[list[Chat], 
     async with http_session() as http:
         until = asyncio.get_running_loop().time() + seconds
         await asyncio.gather(*(chat.run(http, url, until) for chat in chats))
+    # Over new connections, as the service closes those that nobody uses.
+    async with http_session() as http:
         found = [await chat.problems(http, url) for chat in chats]
     return chats, [problem for problems in found for problem in problems]
 
