@@ -379,6 +379,7 @@ async function forget(question, path) {
 function toggleSidebar(open) {
   byId("sidebar").classList.toggle("open", open);
   byId("open-sidebar").setAttribute("aria-expanded", String(open));
+  document.querySelector("main").inert = open; // it is behind the list
   if (open) byId("close-sidebar").focus();
 }
 
@@ -412,8 +413,9 @@ byId("search").oninput = () => {
 };
 byId("sidebar").onkeydown = (event) => {
   if (event.key !== "Escape") return;
-  if (byId("hits").hidden) toggleSidebar(false);
-  else closeSearch();
+  if (!byId("hits").hidden) return closeSearch();
+  toggleSidebar(false);
+  byId("open-sidebar").focus();
 };
 byId("new").onclick = () => attempt(() => show(null));
 byId("more").onclick = () => attempt(() => listSessions({ more: true }));
@@ -430,6 +432,7 @@ byId("forget").onclick = () =>
 byId("forget-all").onclick = () =>
   attempt(() => forget("Forget all conversations? Nothing brings them back.", "/api/sessions"));
 byId("open-sidebar").onclick = () => toggleSidebar(true);
+matchMedia("(min-width: 45rem)").onchange = () => toggleSidebar(false);
 byId("close-sidebar").onclick = () => {
   toggleSidebar(false);
   byId("open-sidebar").focus();
