@@ -97,8 +97,8 @@ class Answer:
             if not self._events:
                 self._refused = error
             else:
-                LOGGER.warning("An answer is not stored: %s", type(error).__name__)
-                self._tell(Failed(detail="The answer could not be stored. Try again."))
+                LOGGER.warning("A question is not answered: %s", type(error).__name__)
+                self._tell(Failed(detail="The history cannot be used. Ask again later."))
         finally:
             self._ended = True
             self._wake()
@@ -110,9 +110,10 @@ class Answer:
         earlier = None
         if question.earlier is not None:
             page = await history.aget_stored_messages(limit=WINDOW)
-            earlier = next((one for one in page if one.id == question.earlier), None)
+            questions = (one for one in page if one.message.type == "human")
+            earlier = next((one for one in questions if one.id == question.earlier), None)
         if question.text is None:
-            if earlier is None or earlier.message.type != "human":
+            if earlier is None:
                 raise ValueError(f"no question among the last {WINDOW} messages has this id")
             asked = earlier
             if not self._answer_in(page):

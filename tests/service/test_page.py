@@ -28,8 +28,9 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("No Chromium: install it, such as with `apt-get install chromium`.")
     with sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root.
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # Its sandbox does not work for root, and shared memory may be small.
+        options = ["--no-sandbox", "--disable-dev-shm-usage"]
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield launched
         launched.close()
 
