@@ -180,10 +180,13 @@ async def ask_again(
 
 @api.get("/search")
 async def search(
-    store: Store, q: Annotated[str, Query(max_length=4_000)], limit: Limit = 20
+    store: Store,
+    q: Annotated[str, Query(max_length=4_000)],
+    after: str | None = None,
+    limit: Limit = 20,
 ) -> list[Found]:
     """Find messages in all conversations of the user, best first."""
-    hits = await store.asearch(q, types=["human", "ai"], limit=limit)
+    hits = await store.asearch(q, types=["human", "ai"], limit=limit, after=after)
     return [
         Found(hit=hit, marked=[part.marked("<em>", "</em>") for part in hit.highlights])
         for hit in hits

@@ -63,6 +63,16 @@ def test_search_marks_what_matches_and_escapes_the_rest(ada: Client) -> None:
     assert "<" not in marked.replace("<em>", "").replace("</em>", "")
 
 
+def test_search_is_read_page_by_page(ada: Client) -> None:
+    for number in range(3):
+        ada.ask(f"shards {number}")
+    first = ada.get("/api/search", q="shards", limit=2)
+    rest = ada.get("/api/search", q="shards", limit=2, after=first[-1]["hit"]["cursor"])
+    texts = {each["hit"]["stored"]["message"]["data"]["content"] for each in [*first, *rest]}
+    assert (len(first), len(rest)) == (2, 1)
+    assert texts == {"shards 0", "shards 1", "shards 2"}
+
+
 def test_every_text_comes_back_as_it_was(ada: Client) -> None:
     ada.ask(HOSTILE)
     assert ada.texts()[0] == HOSTILE
@@ -105,6 +115,7 @@ def test_conversations_are_forgotten_one_by_one_or_all(ada: Client) -> None:
         ("/api/sessions", {"limit": 0}),
         ("/api/sessions/s/messages", {"before": "unknown"}),
         ("/api/search", {}),
+        ("/api/search", {"q": "shards", "after": "no-cursor"}),
     ],
 )
 def test_unusable_argument_is_422(ada: Client, path: str, parameters: dict[str, Any]) -> None:

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from elasticsearch import Elasticsearch
+from langchain_core.messages import HumanMessage
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
+from elasticsearch_chat_history import ElasticsearchChatStore
 from tests.service.models import BEGIN, END, HeldModel
 from tests.service.serving import Client
 
@@ -18,6 +21,7 @@ HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script> \"'&am
 HEBREW = "שלום, מה שלומך?"
 NARROW = {"width": 360, "height": 640}
 LONG_WAIT = 60_000
+MORE_THAN_A_PAGE = 32  # of conversations, and of hits
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 expect.set_options(timeout=LONG_WAIT)
@@ -157,6 +161,26 @@ def test_hit_of_a_search_leads_to_its_message(page: Page) -> None:
     search.press("Escape")
     expect(page.locator("#hits")).to_be_hidden()
     expect(page.locator("#sessions")).to_be_visible()
+
+
+def test_lists_go_on_page_by_page(
+    context: BrowserContext, page: Page, service_index: str, admin: Elasticsearch
+) -> None:
+    (user,) = [cookie["value"] for cookie in context.cookies() if cookie["name"] == "user"]
+    store = ElasticsearchChatStore(service_index, client=admin, refresh=False)
+    for number in range(MORE_THAN_A_PAGE):
+        history = store.scoped({"user": user}).session(f"s{number}")
+        history.add_message(HumanMessage(f"Shards {number}"))
+    admin.indices.refresh(index=service_index)
+    page.reload()
+    page.get_by_role("button", name="More").click()
+    expect(page.locator("#sessions button")).to_have_count(MORE_THAN_A_PAGE)
+    expect(page.get_by_role("button", name="More")).to_be_hidden()
+    page.get_by_label("Search all conversations").fill("shards")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="More").click()
+    expect(page.locator("#hits button")).to_have_count(MORE_THAN_A_PAGE)
+    expect(page.get_by_role("button", name="More")).to_be_hidden()
 
 
 def test_tool_calls_are_folded(page: Page) -> None:

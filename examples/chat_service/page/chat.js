@@ -2,11 +2,13 @@
 
 const PAGE_SIZE = 50;
 const SESSIONS = 30;
+const HITS = 20;
 const byId = (id) => document.getElementById(id);
 const state = {
   session: null, // the id of the conversation that is shown
   messages: [], // as the service returns them, oldest first
-  cursor: null, // behind the last conversation of the list
+  cursor: null, // behind the last conversation of the list, if there are more
+  search: null, // the words that were searched, and the cursor behind the last hit
   editing: null, // the question that the next one replaces
   request: null, // what was sent last, to be tried again with the same key
   open: 0, // how many requests are being answered
@@ -97,8 +99,8 @@ async function listSessions({ more = false } = {}) {
   const page = await getJson(`/api/sessions?limit=${SESSIONS}${after}`);
   if (!more) byId("sessions").replaceChildren();
   byId("sessions").append(...page.map(sessionItem));
-  state.cursor = page.at(-1)?.cursor ?? null;
-  byId("more").hidden = page.length < SESSIONS;
+  state.cursor = page.length < SESSIONS ? null : page.at(-1).cursor;
+  if (!state.search) byId("more").hidden = !state.cursor;
   markCurrent();
 }
 
@@ -324,15 +326,21 @@ function resize() {
 
 // Searching
 
-async function search() {
-  const words = byId("search").value.trim();
+async function search({ more = false } = {}) {
+  const words = more ? state.search.words : byId("search").value.trim();
   if (!words) return closeSearch();
-  const page = await getJson(`/api/search?q=${encodeURIComponent(words)}`);
-  byId("hits").replaceChildren(...page.map(hitItem));
-  if (!page.length) byId("hits").append(make("li", { className: "dim", text: "Nothing was found." }));
+  const after = more ? `&after=${encodeURIComponent(state.search.cursor)}` : "";
+  const page = await getJson(`/api/search?q=${encodeURIComponent(words)}&limit=${HITS}${after}`);
+  const cursor = page.length < HITS ? null : page.at(-1).hit.cursor;
+  state.search = { words, cursor };
+  if (!more) byId("hits").replaceChildren();
+  byId("hits").append(...page.map(hitItem));
+  if (!byId("hits").children.length) {
+    byId("hits").append(make("li", { className: "dim", text: "Nothing was found." }));
+  }
   byId("hits").hidden = false;
   byId("sessions").hidden = true;
-  byId("more").hidden = true;
+  byId("more").hidden = !cursor;
 }
 
 function hitItem({ hit, marked }) {
@@ -359,7 +367,8 @@ function closeSearch() {
   byId("hits").hidden = true;
   byId("hits").replaceChildren();
   byId("sessions").hidden = false;
-  byId("more").hidden = byId("sessions").children.length < SESSIONS;
+  state.search = null;
+  byId("more").hidden = !state.cursor;
 }
 
 // Forgetting
@@ -418,7 +427,8 @@ byId("sidebar").onkeydown = (event) => {
   byId("open-sidebar").focus();
 };
 byId("new").onclick = () => attempt(() => show(null));
-byId("more").onclick = () => attempt(() => listSessions({ more: true }));
+byId("more").onclick = () =>
+  attempt(() => (state.search ? search({ more: true }) : listSessions({ more: true })));
 byId("earlier").onclick = () =>
   attempt(async () => {
     const before = byId("scroll").scrollHeight;
