@@ -1,0 +1,1 @@
+"""Tests with the OpenAI Agents SDK, in an environment that has it."""
