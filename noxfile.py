@@ -28,6 +28,7 @@ nox.options.sessions = [
     "tests",
     "tools",
     "upstream",
+    "openai_agents",
     "faults",
     "demo",
     "service_tests",
@@ -58,7 +59,12 @@ MATRIX = [
 # What a file prepares for all its tests is prepared once.
 PROCESSES = ["--numprocesses=2", "--dist=loadfile"]
 # Folders with sessions of their own.
-OTHER_TESTS = ["--ignore=tests/service", "--ignore=tests/upstream", "--ignore=tests/tools"]
+OTHER_TESTS = [
+    "--ignore=tests/openai_agents",
+    "--ignore=tests/service",
+    "--ignore=tests/tools",
+    "--ignore=tests/upstream",
+]
 STANDARD_TESTS = "--ignore=tests/standard"
 PREFERRED_PORT = 9200  # the one of all examples
 PORT_OF_THE_SERVICE = 8000  # uvicorn's own default
@@ -70,7 +76,7 @@ atexit.register(_servers.close)
 @nox.session
 @nox.parametrize(["python", "client", "server"], MATRIX)
 def tests(session: nox.Session, client: str, server: str) -> None:
-    """Run the tests, but for those of `faults`, `upstream`, `tools` and `service_tests`."""
+    """Run the tests, but for those that have a session of their own."""
     if server != DEFAULT_SERVER and "ES_URL" in os.environ:
         session.skip("ES_URL names the only server to use.")
     # What takes long runs once for each server, and so does the measuring of what is reached.
@@ -119,9 +125,22 @@ def upstream(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("versions", ["newest", "lowest"])
+def openai_agents(session: nox.Session, versions: str) -> None:
+    """Run agents of the OpenAI Agents SDK with our sessions, and the examples of its page."""
+    wanted = extra("openai-agents")
+    if versions == "lowest":
+        wanted = [requirement.partition(",")[0].replace(">=", "==") for requirement in wanted]
+    install(session, "test", *wanted)
+    examples = ["tests/test_examples.py", "-k", "openai"]
+    chosen_tests = [] if names_files(session) else ["tests/openai_agents", *examples]
+    run_pytest(session, *chosen_tests, measured=versions == "newest")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and that the generated twins are fresh."""
-    install(session, "lint", "standard", "test")
+    install(session, "lint", "standard", "test", *extra("openai-agents"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
@@ -229,6 +248,12 @@ def install(session: nox.Session, *packages: str) -> None:
 def dependencies(*groups: str) -> tuple[str, ...]:
     """List what dependency groups ask for."""
     return nox.project.dependency_groups(PROJECT, *groups)
+
+
+def extra(name: str) -> list[str]:
+    """List what an extra of the project asks for."""
+    wanted: list[str] = PROJECT["project"]["optional-dependencies"][name]
+    return wanted
 
 
 def run_pytest(

@@ -291,8 +291,12 @@ def test_command_is_one_that_is_checked(step: str) -> None:
     elif program == "pip":
         # The session `build` installs the package into environments with nothing else in them.
         assert arguments[0] == "install"
+        # An extra installs no other package of ours.
+        whole = [re.sub(r"\[[\w-]+\]$", "", argument) for argument in arguments[1:]]
         groups = [["-e", ".", "--group", group] for group in ("dev", "service")]
-        assert arguments[1:] in (["."], ["nox"], [PROJECT], *groups)
+        assert whole in (["."], ["nox"], [PROJECT], *groups)
+        for name in re.findall(r"\[([\w-]+)\]", " ".join(arguments)):
+            assert f"\n{name} = [" in text_of("pyproject.toml")
     elif program == "uvicorn":
         # As the session `service` starts it.
         assert arguments[:2] == ["--app-dir", "examples"]

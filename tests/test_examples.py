@@ -6,6 +6,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Coroutine, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -26,6 +27,8 @@ from tests.support.tls_proxy import TlsProxy
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+# The module that a page needs, which the package itself does not.
+NEEDED = {"openai-agents.md": "agents"}
 # What the asynchronous class has only to tell what to use in its place.
 NOT_FOR_THIS_CLASS = "Not for this class: "
 
@@ -68,8 +71,23 @@ DOCSTRING_EXAMPLES = [
     for name, text in DOCUMENTED.items()
     for number, code in enumerate(examples_in(text))
 ]
+
+
+def needs(page: str) -> list[pytest.MarkDecorator]:
+    """Return the marks of a page's examples, which skip them where a module is missing."""
+    module = NEEDED.get(page)
+    if module is None:
+        return []
+    return [pytest.mark.skipif(find_spec(module) is None, reason=f"{module} is not installed")]
+
+
 PAGE_EXAMPLES = [
-    pytest.param(page.name, code, id=f"{page.relative_to(ROOT).as_posix()}-{number}")
+    pytest.param(
+        page.name,
+        code,
+        id=f"{page.relative_to(ROOT).as_posix()}-{number}",
+        marks=needs(page.name),
+    )
     for page in PAGES
     for number, code in enumerate(examples_in(page.read_text(encoding="utf-8")))
 ]

@@ -85,6 +85,7 @@ async def test_a_call_that_is_cancelled_at_a_request_is_finished(
     store: AsyncElasticsearchChatStore,
     session_id: str,
     async_client: AsyncElasticsearch,
+    *,
     call: Call,
     after: list[Any],
     requests: int,
@@ -133,6 +134,7 @@ async def test_what_fails_after_the_cancellation_is_told(
     session: ElasticsearchSession,
     async_client: AsyncElasticsearch,
     caplog: pytest.LogCaptureFixture,
+    *,
     call: Call,
     after: list[Any],
     requests: int,
@@ -171,7 +173,9 @@ def test_a_loop_that_ends_takes_a_call_with_it(
     problems: list[dict[str, Any]] = []
 
     async def leave_behind() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, problem: problems.append(problem)
+        )
         async with AsyncElasticsearch(**client_arguments) as client:
             store = AsyncElasticsearchChatStore(shared_index, client=client)
             session = ElasticsearchSession(session_id, store)

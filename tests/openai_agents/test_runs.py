@@ -11,6 +11,8 @@ from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from elasticsearch_chat_history.openai_agents import ElasticsearchSession
 from tests.support.concurrency import AsyncEvent
 from tests.support.scripted_model import ScriptedModel, calls, says, thinks
+from tests.test_docs import DOCS
+from tests.test_examples import compiled, examples_in
 
 
 @function_tool
@@ -110,6 +112,24 @@ async def test_a_run_that_fails_at_once_and_is_made_again_stores_its_input_once(
             await start(agent, "Hello", session)
     assert await start(agent, "Hello", session) == "Hi!"
     assert summary(await session.get_items()) == ["user Hello", "assistant Hi!"]
+
+
+async def test_the_callback_of_the_docs_asks_the_model_once(session: ElasticsearchSession) -> None:
+    namespace: dict[str, Any] = {}
+    *_, example = examples_in(DOCS["docs/openai-agents.md"])
+    exec(compiled(example, "docs/openai-agents.md"), namespace)  # noqa: S102  # ours
+    agent, model = adder([says("Hi!")], ConnectionError("no model"), [says("Fine.")])
+    await run(agent, "Hello", session)
+    with pytest.raises(ConnectionError):
+        await run(agent, "How are you?", session)
+    await Runner.run(agent, "How are you?", session=session, run_config=namespace["config"])
+    assert summary(model.inputs[-1]) == ["user Hello", "assistant Hi!", "user How are you?"]
+    assert summary(await session.get_items()) == [
+        "user Hello",
+        "assistant Hi!",
+        "user How are you?",
+        "assistant Fine.",
+    ]
 
 
 @RUNS

@@ -85,9 +85,7 @@ async def test_an_empty_session(session: ElasticsearchSession) -> None:
 async def test_a_session_on_an_index_that_does_not_exist(
     index: str, async_client: AsyncElasticsearch
 ) -> None:
-    session = ElasticsearchSession(
-        "s", AsyncElasticsearchChatStore(index, client=async_client)
-    )
+    session = ElasticsearchSession("s", AsyncElasticsearchChatStore(index, client=async_client))
     assert await session.get_items() == []
     assert await session.pop_item() is None
     await session.add_items([user("a")])
