@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from elasticsearch_chat_history._arguments import checked_text
+from elasticsearch_chat_history._arguments import Refresh, checked_text
 from elasticsearch_chat_history._async.chat_store import AsyncElasticsearchChatStore
 from elasticsearch_chat_history._documents.items import (
     Item,
@@ -223,7 +223,8 @@ class ElasticsearchSession:
 
     def _history(self) -> AsyncElasticsearchChatMessageHistory:
         # The next run, and what is a repetition, must see what was written.
-        refresh = self._store._options.refresh or True  # noqa: SLF001  # its own package
+        chosen = self._store._options.refresh  # noqa: SLF001  # its own package
+        refresh: Refresh = True if chosen is False else chosen
         return self._store.session(self.session_id, history_size=None, refresh=refresh)
 
 

@@ -44,7 +44,7 @@ class HeldRequest:
         self.error: Exception | None = None
         self._left, self._answered = number, answered
         self._client, self._perform_request = client, client.transport.perform_request
-        client.transport.perform_request = self._perform  # type: ignore[method-assign, assignment]
+        client.transport.perform_request = self._perform  # type: ignore[method-assign]
 
     def let_all_go(self) -> None:
         self._client.transport.perform_request = self._perform_request  # type: ignore[method-assign]

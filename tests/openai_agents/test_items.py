@@ -289,8 +289,11 @@ FOREIGN: list[tuple[BaseMessage, list[Item]]] = [
         SystemMessage("Be brief.", additional_kwargs={"__openai_role__": "developer"}),
         [{"role": "developer", "content": "Be brief."}],
     ),
-    (ChatMessage("Hm.", role="assistant"), [{"role": "assistant", "content": "Hm."}]),
-    (ChatMessage("Objection!", role="lawyer"), [{"role": "user", "content": "Objection!"}]),
+    (ChatMessage(content="Hm.", role="assistant"), [{"role": "assistant", "content": "Hm."}]),
+    (
+        ChatMessage(content="Objection!", role="lawyer"),
+        [{"role": "user", "content": "Objection!"}],
+    ),
     (
         AIMessage(
             "Let me see.",
@@ -316,7 +319,7 @@ FOREIGN: list[tuple[BaseMessage, list[Item]]] = [
         ToolMessage("3", tool_call_id="c1"),
         [{"type": "function_call_output", "call_id": "c1", "output": "3"}],
     ),
-    (FunctionMessage("3", name="add"), [{"role": "assistant", "content": "3"}]),
+    (FunctionMessage(content="3", name="add"), [{"role": "assistant", "content": "3"}]),
     (RemoveMessage("m1"), []),
     (
         HumanMessage("Hello", additional_kwargs={"openai_agents_item": "no item"}),

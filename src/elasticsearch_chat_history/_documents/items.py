@@ -140,20 +140,22 @@ def _message_of_role(role: str, content: str) -> BaseMessage:
     if role == "developer":
         # As langchain-openai marks it.
         return SystemMessage(content, additional_kwargs={"__openai_role__": role})
-    return ChatMessage(content, role=role)
+    return ChatMessage(content=content, role=role)
 
 
 def _message_of_call(item: Item, kind: str, call_id: str) -> AIMessage:
     name = _str(item.get("name")) or kind.removesuffix(CALL)
     written = item.get("arguments")
-    if not isinstance(written, str):
-        given = next((item[one] for one in ACTIONS if one in item), {})
-        arguments = given if isinstance(given, dict) else {"input": given}
-        return AIMessage("", tool_calls=[{"name": name, "args": arguments, "id": call_id}])
-    try:
-        arguments = json.loads(written)
-    except (ValueError, RecursionError):
-        arguments = None
+    arguments: Any
+    if isinstance(written, str):
+        try:
+            arguments = json.loads(written)
+        except (ValueError, RecursionError):
+            arguments = None
+    else:
+        arguments = next((item[one] for one in ACTIONS if one in item), {})
+        if not isinstance(arguments, dict):
+            arguments = {"input": arguments}
     if isinstance(arguments, dict):
         return AIMessage("", tool_calls=[{"name": name, "args": arguments, "id": call_id}])
     return AIMessage(
