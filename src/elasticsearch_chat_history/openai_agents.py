@@ -140,8 +140,7 @@ class ElasticsearchSession:
         if limit is None:
             stored = await history.aget_stored_messages()
             return _as_items(items_of_messages(one.message for one in stored))
-        if not isinstance(limit, int) or isinstance(limit, bool):
-            raise TypeError(f"limit must be an int, not a {type(limit).__name__}")
+        _check_limit(limit)
         items: list[Item] = []
         before: str | None = None
         while len(items) < limit:
@@ -226,6 +225,11 @@ class ElasticsearchSession:
         chosen = self._store._options.refresh  # noqa: SLF001  # its own package
         refresh: Refresh = True if chosen is False else chosen
         return self._store.session(self.session_id, history_size=None, refresh=refresh)
+
+
+def _check_limit(limit: object) -> None:
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise TypeError(f"limit must be an int, not a {type(limit).__name__}")
 
 
 async def _add(history: AsyncElasticsearchChatMessageHistory, items: list[Item]) -> None:
