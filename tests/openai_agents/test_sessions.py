@@ -20,6 +20,7 @@ from elasticsearch_chat_history import (
 )
 from elasticsearch_chat_history.openai_agents import ElasticsearchSession
 from tests.support.client_requests import recorded
+from tests.support.documents import BEGIN
 
 
 def user(text: str, **more: Any) -> Any:
@@ -190,13 +191,14 @@ async def test_calls_that_repeat_an_input_at_once_store_it_once(
 
 
 async def test_an_input_whose_first_message_has_expired_is_stored_again(
-    session_id: str, shared_index: str, async_client: AsyncElasticsearch
+    session_id: str, shared_index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
 ) -> None:
     whole = AsyncElasticsearchChatStore(shared_index, client=async_client)
     await ElasticsearchSession(session_id, whole).add_items([user("a")])
-    hiding = AsyncElasticsearchChatStore(
-        shared_index, client=async_client, ttl=timedelta(microseconds=1)
-    )
+    (stored,) = await whole.session(session_id).aget_stored_messages()
+    earlier = {"created_at": BEGIN, "seq": BEGIN * 1_000}
+    admin.update(index=shared_index, id=stored.id, doc=earlier, refresh=True)
+    hiding = AsyncElasticsearchChatStore(shared_index, client=async_client, ttl=timedelta(days=1))
     await ElasticsearchSession(session_id, hiding).add_items([user("a")])
     assert await ElasticsearchSession(session_id, whole).get_items() == [user("a")] * 2
 
