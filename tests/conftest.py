@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.support.tls_proxy",
     "tests.support.visible_output",
     "tests.support.write_log",
+    "tests.support.examples",  # after those that it imports
 ]
 
 

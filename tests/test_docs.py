@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.retrievers import BaseRetriever
 
 import elasticsearch_chat_history as package
 from elasticsearch_chat_history import ElasticsearchChatMessageHistory, ElasticsearchChatStore
-from tests.support.pages import FENCE, ROOT, names_in, rows_of, text_of
+from tests.support.pages import DOCS, FENCE, ROOT, column, names_in, prose, rows_of, text_of
+from tests.support.public_classes import call, own_members, parameters
 
 PROJECT = "elasticsearch-chat-history"
 LONGEST_README = 130
@@ -27,16 +27,8 @@ PATH = re.compile(r"\b(?:benchmarks|examples|scripts|src|tests|tools)/[\w/.]*\w"
 IN_THE_TESTS_SESSION = re.compile(r"\*tests\* `([^`]+)`")
 SESSION = re.compile(r"nox -s \"?(\w+)(?:\(([^)]*)\))?\"?(?: -- (?:-k )?(\"[^\"]+\"|\w+))?")
 
-DOCS = {
-    name: text_of(name) for name in sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))
-}
 PAGES = {"README.md": text_of("README.md"), **DOCS}
 LINKING = {**PAGES, "CHANGELOG.md": text_of("CHANGELOG.md")}
-
-
-def prose(text: str) -> str:
-    """Return a page without its blocks of code, on one line."""
-    return " ".join(FENCE.sub("", text).split())
 
 
 def shell_lines(text: str) -> list[str]:
@@ -45,52 +37,10 @@ def shell_lines(text: str) -> list[str]:
     return "".join(blocks).replace("\\\n", " ").splitlines()
 
 
-def column(title: str) -> dict[str, str]:
-    """Return the names in all columns of this title, each with its page."""
-    return {
-        name: page
-        for page, text in DOCS.items()
-        for row in rows_of(text)
-        for name in names_in(row.get(title, ""))
-    }
-
-
 def page_of(title: str) -> str:
     """Return the page that has a column of this title."""
     pages = sorted(set(column(title).values()))
     return " or ".join(pages) or "a page of docs/ (none has it yet)"
-
-
-def own_members(cls: type[Any]) -> dict[str, Any]:
-    """Return the public methods and properties that this package defines, not LangChain."""
-    found: dict[str, Any] = {}
-    for name, member in inspect.getmembers(cls):
-        function = member.fget if isinstance(member, property) else member
-        module = getattr(function, "__module__", None) or ""
-        ours = inspect.isfunction(function) and module.startswith(package.__name__)
-        if ours and not name.startswith("_"):
-            found[name] = member
-    return found
-
-
-def parameters(function: Any) -> dict[str, inspect.Parameter]:
-    """Return what a caller gives, by name; not what every retriever of LangChain takes."""
-    foreign = {"self"}
-    if inspect.isclass(function) and issubclass(function, BaseRetriever):
-        foreign |= {"args", *inspect.signature(BaseRetriever).parameters}
-    given = inspect.signature(function).parameters
-    return {name: parameter for name, parameter in given.items() if name not in foreign}
-
-
-def call(name: str, method: Any) -> str:
-    """Write a call as the pages do: all arguments, and the defaults of those that have one."""
-    written = []
-    for parameter in parameters(method).values():
-        stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
-        default = parameter.default
-        shown = f'"{default}"' if isinstance(default, str) else repr(default)
-        written.append(stars + parameter.name + f"={shown}" * (default is not parameter.empty))
-    return f"{name}({', '.join(written)})"
 
 
 CLASSES: dict[str, type[Any]] = {

@@ -1,11 +1,8 @@
 """Every example in the README, in docs/ and in a public docstring runs, and none is missing."""
 
-import ast
 import asyncio
 import inspect
-import re
-import textwrap
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType
@@ -22,21 +19,17 @@ from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     ElasticsearchChatStore,
 )
-from tests.support.tls_proxy import TlsProxy
+from tests.support.examples import Adapt, compiled, examples_in
+from tests.support.public_classes import documented_arguments, own_arguments
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 # The module that a page needs, which the package itself does not.
 NEEDED = {"openai-agents.md": "agents"}
 # What the asynchronous class has only to tell what to use in its place.
 NOT_FOR_THIS_CLASS = "Not for this class: "
 
 Namespace = dict[str, Any]
-
-
-def examples_in(text: str) -> list[str]:
-    return [textwrap.dedent(code) for _, code in BLOCK.findall(text)]
 
 
 def public_objects() -> dict[str, Any]:
@@ -97,38 +90,6 @@ MESSAGES = {
     name: getattr(langchain_core.messages, name) for name in langchain_core.messages.__all__
 }
 
-Adapt = Callable[[str], str]
-
-
-@pytest.fixture
-def adapt(
-    index: str,
-    address: dict[str, Any],
-    client_arguments: dict[str, Any],
-    request: pytest.FixtureRequest,
-) -> Adapt:
-    """Make an example use the server and the index of the test."""
-    replacements = {
-        'es_url="http://localhost:9200"': f"**{address!r}",
-        'Elasticsearch("http://localhost:9200")': f"Elasticsearch(**{client_arguments!r})",
-        '"chats"': repr(index),
-        '"chats-': f'"{index}-',
-    }
-
-    def adapt(code: str) -> str:
-        if "https://" in code:
-            proxy: TlsProxy = request.getfixturevalue("tls_proxy")
-            over_tls = {**client_arguments, "hosts": [proxy.url]}
-            replacements['"https://localhost:9200"'] = f"**{over_tls!r}"
-            replacements['"http_ca.crt"'] = repr(proxy.certificates.authority)
-        unknown = code
-        for written, meant in replacements.items():
-            code, unknown = code.replace(written, meant), unknown.replace(written, "")
-        assert "localhost" not in unknown
-        return code
-
-    return adapt
-
 
 @pytest.fixture
 def rolled_over(index: str, admin: Elasticsearch) -> Iterator[None]:
@@ -176,14 +137,6 @@ async def run_awaiting(
             await awaitable
 
 
-def compiled(code: str, name: str) -> CodeType:
-    """Compile an example, which may `await` without being in a function."""
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    program = compile(code, f"<example in {name}>", "exec", flags=flags, dont_inherit=True)
-    assert isinstance(program, CodeType)
-    return program
-
-
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_public_name_is_documented_with_an_example(name: str) -> None:
     text = DOCUMENTED[name]
@@ -198,19 +151,7 @@ def test_every_argument_is_documented(name: str) -> None:
     if isinstance(member, property) or not own_arguments(member):
         return
     # The arguments of errors and results are also their attributes.
-    section = re.search(r"^(?:Args|Attributes):\n((?:    .*\n|\n)+)", text + "\n", re.MULTILINE)
-    assert section, f"{name} has arguments, but no Args section"
-    documented = re.findall(r"^    (\w+):", section[1], re.MULTILINE)
-    assert documented == own_arguments(member)
-
-
-def own_arguments(member: Any) -> list[str]:
-    """Return the names of the arguments that a caller gives."""
-    if inspect.isclass(member) and "__init__" not in vars(member):
-        inherited = next(cls for cls in member.__mro__ if "__init__" in vars(cls))
-        if not inherited.__module__.startswith(package.__name__):
-            return []
-    return [name for name in inspect.signature(member).parameters if name != "self"]
+    assert documented_arguments(text) == own_arguments(member)
 
 
 def test_asynchronous_class_refuses_what_it_says_is_not_for_it() -> None:

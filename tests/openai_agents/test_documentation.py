@@ -1,17 +1,21 @@
 """The session has its rows in docs/, and examples in its docstrings that run."""
 
 import inspect
-import re
 from typing import Any
 
 import pytest
 
 from elasticsearch_chat_history import openai_agents
 from elasticsearch_chat_history.openai_agents import ElasticsearchSession
-from tests.test_docs import DOCS, call, column, names_in, own_members, parameters, prose, rows_of
-from tests.test_examples import Adapt, adapt, compiled, examples_in, own_arguments
-
-__all__ = ["adapt"]
+from tests.support.examples import Adapt, compiled, examples_in
+from tests.support.pages import DOCS, column, names_in, prose, rows_of
+from tests.support.public_classes import (
+    call,
+    documented_arguments,
+    own_arguments,
+    own_members,
+    parameters,
+)
 
 PAGE = DOCS["docs/openai-agents.md"]
 MEMBERS = own_members(ElasticsearchSession)
@@ -37,9 +41,7 @@ def test_methods_and_arguments_have_their_rows() -> None:
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_arguments_are_in_the_docstring(name: str) -> None:
     text = inspect.getdoc(DOCUMENTED[name]) or ""
-    section = re.search(r"^Args:\n((?:    .*\n|\n)+)", text, re.MULTILINE)
-    documented = re.findall(r"^    (\w+):", section[1], re.MULTILINE) if section else []
-    assert documented == own_arguments(DOCUMENTED[name])
+    assert documented_arguments(text) == own_arguments(DOCUMENTED[name])
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)

@@ -10,9 +10,9 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from elasticsearch_chat_history.openai_agents import ElasticsearchSession
 from tests.support.concurrency import AsyncEvent
+from tests.support.examples import compiled, examples_in
+from tests.support.pages import DOCS
 from tests.support.scripted_model import ScriptedModel, calls, says, thinks
-from tests.test_docs import DOCS
-from tests.test_examples import compiled, examples_in
 
 
 @function_tool

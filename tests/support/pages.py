@@ -36,3 +36,23 @@ def names_in(text: str) -> list[str]:
     """Return the Python names that a text has as code, without the arguments of calls."""
     found = [code.partition("(")[0] for code in CODE.findall(text)]
     return [name for name in found if name.isidentifier() and not keyword.iskeyword(name)]
+
+
+def prose(text: str) -> str:
+    """Return a page without its blocks of code, on one line."""
+    return " ".join(FENCE.sub("", text).split())
+
+
+DOCS = {
+    name: text_of(name) for name in sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))
+}
+
+
+def column(title: str) -> dict[str, str]:
+    """Return the names in all columns of this title, each with its page."""
+    return {
+        name: page
+        for page, text in DOCS.items()
+        for row in rows_of(text)
+        for name in names_in(row.get(title, ""))
+    }
