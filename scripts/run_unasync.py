@@ -40,7 +40,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VERBS = frozenset(
     {
         "add",
+        "after",
         "backfill",
+        "before",
         "clear",
         "close",
         "closing",
@@ -59,7 +61,9 @@ VERBS = frozenset(
         "set",
         "sleep",
         "store",
+        "stream",
         "truncate",
+        "wrap",
     }
 )
 # Asynchronous functions that start with one of these keep their `a`.

@@ -6,11 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from elasticsearch import AsyncElasticsearch, Elasticsearch
+from typing_extensions import ParamSpec
 
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 AsyncRequest = Callable[[AsyncElasticsearch], Awaitable[Result]]
 Request = Callable[[Elasticsearch], Result]
@@ -59,6 +61,29 @@ async def aiter_any(items: AsyncAnyIterable[Result]) -> AsyncGenerator[Result, N
 def iter_any(items: AnyIterable[Result]) -> Generator[Result, None, None]:
     """Yield what an iterable yields."""
     yield from items
+
+
+# A task that nobody holds may be collected before it has ended.
+_going_on: set[asyncio.Future[Any]] = set()
+
+
+async def async_finished(
+    call: Callable[Arguments, Awaitable[Result]],
+    *values: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Result:
+    """Return what a call returns; it goes on if the caller is cancelled meanwhile."""
+    future = asyncio.ensure_future(call(*values, **named))
+    _going_on.add(future)
+    future.add_done_callback(_going_on.discard)
+    return await asyncio.shield(future)
+
+
+def finished(
+    call: Callable[Arguments, Result], *values: Arguments.args, **named: Arguments.kwargs
+) -> Result:
+    """Return what a call returns."""
+    return call(*values, **named)
 
 
 class AsyncSignal:

@@ -1,0 +1,1 @@
+"""What the agents' middleware and tools decide, without sending anything."""

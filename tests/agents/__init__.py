@@ -1,0 +1,1 @@
+"""Tests of the extra `agents` that have no twin."""
