@@ -78,16 +78,24 @@ class AgentRun(Generic[History]):
         session: Names the session for `known`.
         known: What this process knows to be stored.
         remembers: Whether to add to `known` what this run stores.
+        loads: Whether a model sees earlier messages of the session.
 
     Attributes:
-        window: What a model sees before the messages of the state.
+        window: The earlier messages, which a model sees before those of the state.
         off: Whether the run goes on without its history.
     """
 
     def __init__(
-        self, history: History, session: str, known: KnownMessages, *, remembers: bool
+        self,
+        history: History,
+        session: str,
+        known: KnownMessages,
+        *,
+        remembers: bool,
+        loads: bool,
     ) -> None:
         self.history = history
+        self.loads = loads
         self.window: list[BaseMessage] = []
         self.off = False
         self._session = session
@@ -108,11 +116,11 @@ class AgentRun(Generic[History]):
             TypeError: Something in the state is not a message.
             ValueError: A message has no id.
         """
+        ids = [_id_of(message) for message in messages]
         slots = _slots_of(messages)
         with self._lock:
             current: dict[str, BaseMessage] = {}
-            for position, message in enumerate(messages):
-                message_id = _id_of(message)
+            for position, (message_id, message) in enumerate(zip(ids, messages, strict=True)):
                 if message_id in self._stored or not is_original(messages, position):
                     continue
                 slot = slots.get(position)

@@ -46,7 +46,7 @@ async def test_a_turn_with_a_tool_takes_four_requests(
     await agent.ainvoke(asked("Hi."))
     requests = recorded(async_client)
     await agent.ainvoke(asked("Weather?"))
-    assert [one.endpoint for one in requests] == ["_search", "_bulk", "_bulk", "_bulk"]
+    assert [one.endpoint for one in requests] == ["_bulk", "_search", "_bulk", "_bulk"]
 
 
 async def test_with_a_checkpointer_only_what_is_new_is_sent(

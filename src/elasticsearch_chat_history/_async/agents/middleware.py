@@ -107,29 +107,26 @@ class AsyncChatHistoryMiddleware(AsyncMiddlewareInterface):
     async def abefore_agent(
         self, state: State, runtime: Any, config: RunnableConfig = NO_CONFIG
     ) -> Update:
-        """Load the window, and store the input. LangChain calls this."""
+        """Store the input, and load the window. LangChain calls this."""
         refuse_second(state)
-        run = await self._runner.begin(state["messages"], runtime, config)
-        await self._runner.store(run, state["messages"])
-        return held(run)
+        return held(await self._runner.begin(state["messages"], runtime, config))
 
     async def abefore_model(
         self, state: State, runtime: Any, config: RunnableConfig = NO_CONFIG
     ) -> Update | None:
         """Store what is new. LangChain calls this."""
-        found = run_in(state)
-        # A run that is resumed after an interrupt does not begin again.
-        run = found or await self._runner.begin(state["messages"], runtime, config)
+        run = run_in(state)
+        if run is None:
+            # A run that is resumed after an interrupt does not begin again.
+            return held(await self._runner.begin(state["messages"], runtime, config))
         await self._runner.store(run, state["messages"])
-        return None if found else held(run)
+        return None
 
     async def aafter_agent(
         self, state: State, runtime: Any, config: RunnableConfig = NO_CONFIG
     ) -> None:
         """Store what is new. LangChain calls this."""
-        run = run_in(state) or await self._runner.begin(
-            state["messages"], runtime, config, loads=False
-        )
+        run = run_in(state) or self._runner.run_of(state["messages"], runtime, config)
         await self._runner.store(run, state["messages"])
 
     async def awrap_model_call(self, request: Model, handler: AsyncModelHandler) -> Answer:
@@ -145,7 +142,7 @@ class AsyncChatHistoryMiddleware(AsyncMiddlewareInterface):
         self, request: ToolCallRequest, handler: AsyncToolHandler
     ) -> ToolResult:
         """Keep the call and what its tool returned. LangChain calls this."""
-        run = await self._run_of_tool(request)
+        run = self._run_of_tool(request)
         try:
             returned = await handler(request)
         except BaseException:
@@ -158,10 +155,10 @@ class AsyncChatHistoryMiddleware(AsyncMiddlewareInterface):
         run = run_in(request.state)
         return run or await self._runner.begin(request.state["messages"], request.runtime)
 
-    async def _run_of_tool(self, request: ToolCallRequest) -> AsyncHistoryRun:
+    def _run_of_tool(self, request: ToolCallRequest) -> AsyncHistoryRun:
         run = run_in(request.state)
-        return run or await self._runner.begin(
-            request.state["messages"], request.runtime, request.runtime.config, loads=False
+        return run or self._runner.run_of(
+            request.state["messages"], request.runtime, request.runtime.config
         )
 
     async def _take(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._agents.runs import KnownMessages
     from elasticsearch_chat_history._agents.settings import Settings
     from elasticsearch_chat_history._async.chat_store import AsyncElasticsearchChatStore
+    from elasticsearch_chat_history._results import StoreResult
 
 AsyncHistoryRun: TypeAlias = AgentRun[AsyncElasticsearchChatMessageHistory]
 
@@ -52,20 +53,14 @@ class AsyncRunner:
         fixed = None if callable(settings.scope) else settings.scope
         self._store = store if fixed is None else store.scoped(fixed)
 
-    async def begin(
-        self,
-        messages: Sequence[BaseMessage],
-        runtime: Any,
-        config: RunnableConfig | None = None,
-        *,
-        loads: bool = True,
+    def run_of(
+        self, messages: Sequence[BaseMessage], runtime: Any, config: RunnableConfig | None = None
     ) -> AsyncHistoryRun:
-        """Return a new run, with its window unless it is not needed any more.
+        """Return a new run, which has sent nothing yet.
 
         Raises:
             ValueError: There is no session id, or the scope or metadata cannot be used.
             TypeError: One of them is of the wrong type.
-            Exception: The history could not be read, and the run needs it.
         """
         settings = self._settings
         place = Place.of(config)
@@ -74,20 +69,35 @@ class AsyncRunner:
         store = self._store
         if scope is not None and callable(settings.scope):
             store = store.scoped(scope)
-        history = store.session(session_id, metadata=settings.metadata_of(runtime))
         run = AsyncHistoryRun(
-            history,
+            store.session(session_id, metadata=settings.metadata_of(runtime)),
             session_name(session_id, scope),
             self._known,
             remembers=place.has_checkpointer,
+            loads=not place.keeps(messages) if settings.load is None else settings.load,
         )
         run.see(messages)
-        kept = place.keeps(messages)
-        if loads and (not kept if settings.load is None else settings.load):
-            try:
-                await self._load(run, messages)
-            except TROUBLE as error:
-                self._give_up(run, error)
+        return run
+
+    async def begin(
+        self, messages: Sequence[BaseMessage], runtime: Any, config: RunnableConfig | None = None
+    ) -> AsyncHistoryRun:
+        """Return a new run that has stored what is new, and has its window.
+
+        Raises:
+            Exception: What `run_of()` raises; or the history could not be read or written, and the
+                run needs it.
+        """
+        run = self.run_of(messages, runtime, config)
+        try:
+            pending = run.pending()
+            keys = list(pending)
+            result = await run.history.astore_messages(list(pending.values()), message_keys=keys)
+            run.stored(pending)
+            if run.loads:
+                await self._load(run, messages, result)
+        except TROUBLE as error:
+            self._give_up(run, error)
         return run
 
     async def store(self, run: AsyncHistoryRun, messages: Sequence[BaseMessage]) -> None:
@@ -136,19 +146,22 @@ class AsyncRunner:
                 if not self._settings.required:
                     self._give_up(run, error)
 
-    async def _load(self, run: AsyncHistoryRun, messages: Sequence[BaseMessage]) -> None:
+    async def _load(
+        self, run: AsyncHistoryRun, messages: Sequence[BaseMessage], result: StoreResult
+    ) -> None:
+        """Load the window: what the session had before the first message of the state."""
         limit = self._settings.limit
         own = {message.id for message in messages if message.id}
-        stored = await run.history.aget_stored_messages(limit=limit)
-        # A run that is repeated, or has its thread in its state, sees what was before it.
-        while (first := first_of(stored, own)) is not None:
-            run.found(one.message for one in stored if one.message.id in own)
-            if len(stored) < limit:
-                stored = stored[:first]
+        # A run that is repeated sees what it saw before.
+        before = result.stored[result.existing[0]].id if result.existing else None
+        wanted = limit + len(result.stored) - len(result.existing)
+        while True:
+            page = await run.history.aget_stored_messages(limit=wanted, before=before)
+            first = first_of(page, own)
+            if first is None or first >= limit or len(page) < wanted:
                 break
-            before = stored[first].id
-            stored = await run.history.aget_stored_messages(limit=limit, before=before)
-        run.window = whole_steps([one.message for one in stored])
+            before, wanted = page[first].id, limit
+        run.window = whole_steps([one.message for one in page[:first][-limit:]])
 
     async def _store_pending(self, run: AsyncHistoryRun) -> None:
         pending = run.pending()
