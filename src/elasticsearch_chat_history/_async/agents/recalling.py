@@ -57,7 +57,7 @@ class AsyncRecall:
     async def search_conversations(
         self,
         query: Annotated[str, "The words to search for; words in quotes match as a phrase."],
-        runtime: ToolRuntime,
+        runtime: ToolRuntime[Any, Any],
     ) -> str:
         """Return the messages that match best."""
         store, allowed = self._bounds(runtime)
@@ -72,7 +72,7 @@ class AsyncRecall:
     async def read_conversation(
         self,
         session_id: Annotated[str, "The conversation, as a search or the list names it."],
-        runtime: ToolRuntime,
+        runtime: ToolRuntime[Any, Any],
         before: Annotated[
             str | None, "The id that an earlier call has told, for the messages before these."
         ] = None,
@@ -93,7 +93,7 @@ class AsyncRecall:
         more = len(messages) > MOST_MESSAGES
         return messages_text(session_id, messages[-MOST_MESSAGES:], more=more)
 
-    async def list_conversations(self, runtime: ToolRuntime) -> str:
+    async def list_conversations(self, runtime: ToolRuntime[Any, Any]) -> str:
         """Return the sessions with the newest messages."""
         store, allowed = self._bounds(runtime)
         if allowed is None:
