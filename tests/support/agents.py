@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from langchain.agents.middleware import AgentMiddleware, SummarizationMiddleware
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -97,6 +99,16 @@ def asked(*texts: str, ids: Iterable[str] | None = None) -> dict[str, Any]:
 def thread(name: str, **values: Any) -> Any:
     """Return the config of a run in a thread."""
     return {"configurable": {"thread_id": name}, **values}
+
+
+def summarizing() -> AgentMiddleware[Any, Any, Any]:
+    """Return a middleware that puts a summary in the place of all messages but one or two."""
+    model = scripted(*["In short."] * 9)
+    # Its arguments were others before langchain 1.1.
+    options: dict[str, Any] = {"max_tokens_before_summary": 1, "messages_to_keep": 1}
+    if "trigger" in inspect.signature(SummarizationMiddleware).parameters:
+        options = {"trigger": ("messages", 3), "keep": ("messages", 1)}
+    return SummarizationMiddleware(model, **options)
 
 
 def said(messages: Iterable[BaseMessage]) -> list[Said]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
-from typing import Annotated, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
@@ -12,8 +12,8 @@ from langchain.agents.middleware.types import (
     ModelRequest,
     ModelResponse,
     PrivateStateAttr,
-    ToolCallRequest,
 )
+from langchain.tools.tool_node import ToolCallRequest
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import run_in_executor
@@ -29,15 +29,16 @@ RUN = "chat_history_run"
 # The default of a parameter that langgraph always gives.
 NO_CONFIG: RunnableConfig = {}
 
-State: TypeAlias = AgentState[Any]
+# As texts, because these classes have taken no parameters before langchain 1.1.
+State: TypeAlias = "AgentState[Any]"
 Update: TypeAlias = dict[str, Any]
-Model: TypeAlias = ModelRequest[Any]
-Answer: TypeAlias = ModelResponse[Any]
-ToolResult: TypeAlias = ToolMessage | Command[Any]
-AsyncModelHandler: TypeAlias = Callable[[Model], Awaitable[Answer]]
-ModelHandler: TypeAlias = Callable[[Model], Answer]
-AsyncToolHandler: TypeAlias = Callable[[ToolCallRequest], Awaitable[ToolResult]]
-ToolHandler: TypeAlias = Callable[[ToolCallRequest], ToolResult]
+Model: TypeAlias = "ModelRequest[Any]"
+Answer: TypeAlias = "ModelResponse[Any]"
+ToolResult: TypeAlias = "ToolMessage | Command[Any]"
+AsyncModelHandler: TypeAlias = "Callable[[Model], Awaitable[Answer]]"
+ModelHandler: TypeAlias = "Callable[[Model], Answer]"
+AsyncToolHandler: TypeAlias = "Callable[[ToolCallRequest], Awaitable[ToolResult]]"
+ToolHandler: TypeAlias = "Callable[[ToolCallRequest], ToolResult]"
 AsyncText: TypeAlias = Callable[..., Awaitable[str]]
 Text: TypeAlias = Callable[..., str]
 
@@ -46,6 +47,12 @@ class ChatHistoryState(AgentState[Any]):
     """The state of an agent with a history: no input, output or checkpoint holds what we add."""
 
     chat_history_run: NotRequired[Annotated[Any, UntrackedValue, PrivateStateAttr]]
+
+
+if TYPE_CHECKING:
+    _Middleware = AgentMiddleware[ChatHistoryState, Any, Any]
+else:
+    _Middleware = AgentMiddleware
 
 
 def held(run: AgentRun[Any]) -> Update:
@@ -97,7 +104,7 @@ def results_in(returned: object, call_id: str | None) -> list[ToolMessage]:
     return [returned] if is_result else []  # type: ignore[list-item]  # mypy sees no result
 
 
-class MiddlewareInterface(AgentMiddleware[ChatHistoryState, Any, Any]):
+class MiddlewareInterface(_Middleware):
     """LangChain's interface of a middleware, synchronous: in an event loop it uses threads."""
 
     state_schema = ChatHistoryState
@@ -140,7 +147,7 @@ class MiddlewareInterface(AgentMiddleware[ChatHistoryState, Any, Any]):
         raise NotImplementedError
 
 
-class AsyncMiddlewareInterface(AgentMiddleware[ChatHistoryState, Any, Any]):
+class AsyncMiddlewareInterface(_Middleware):
     """LangChain's interface of a middleware, for the class whose hooks must be awaited."""
 
     state_schema = ChatHistoryState

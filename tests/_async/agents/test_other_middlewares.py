@@ -9,7 +9,6 @@ from langchain.agents.middleware import (
     HumanInTheLoopMiddleware,
     ModelCallLimitMiddleware,
     PIIMiddleware,
-    SummarizationMiddleware,
 )
 from langchain_core.messages import HumanMessage, RemoveMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
@@ -18,7 +17,7 @@ from langgraph.types import Command, interrupt
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from elasticsearch_chat_history.agents import AsyncChatHistoryMiddleware
-from tests.support.agents import STEP, TOOLS, asked, calling, said, scripted, thread
+from tests.support.agents import STEP, TOOLS, asked, calling, said, scripted, summarizing, thread
 
 STORED = [
     *(("human", "a"), ("ai", "a!"), ("human", "b"), *STEP, *STEP, ("ai", "b!")),
@@ -30,15 +29,12 @@ STORED = [
 async def test_originals_are_stored_and_summaries_are_not(
     async_store: AsyncElasticsearchChatStore, session_id: str, *, is_first: bool
 ) -> None:
-    summarizing = SummarizationMiddleware(
-        scripted(*["In short."] * 9), trigger=("messages", 3), keep=("messages", 1)
-    )
     ours = AsyncChatHistoryMiddleware(async_store)
     model = scripted("a!", calling("weather"), calling("weather"), "b!", "c!")
     agent = create_agent(
         model,
         TOOLS,
-        middleware=[ours, summarizing] if is_first else [summarizing, ours],
+        middleware=[ours, summarizing()] if is_first else [summarizing(), ours],
         checkpointer=InMemorySaver(),
     )
     for question in "abc":
@@ -47,7 +43,7 @@ async def test_originals_are_stored_and_summaries_are_not(
     assert said(await async_store.session(session_id).aget_messages()) == STORED
 
 
-class Forgetting(AgentMiddleware[Any, Any, Any]):
+class Forgetting(AgentMiddleware):
     """Puts a short message in the place of all of a state, as no careful middleware does."""
 
     async def abefore_model(self, state: Any, runtime: Any) -> Any:  # noqa: ARG002
@@ -86,7 +82,7 @@ async def test_the_input_is_stored_as_it_came_and_the_answer_as_it_was_left(
     assert stored == [("human", "I am a@b.org."), ("ai", "You are [REDACTED_EMAIL].")]
 
 
-class Hiding(AgentMiddleware[Any, Any, Any]):
+class Hiding(AgentMiddleware):
     """Gives the model another result than the tool returned."""
 
     async def awrap_tool_call(self, request: Any, handler: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from elasticsearch import AsyncElasticsearch
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
@@ -136,7 +136,7 @@ async def test_a_model_sees_as_many_messages_as_limit_says(
     )
     model = scripted("Hi.")
     middleware = AsyncChatHistoryMiddleware(async_store, session_id=session_id, limit=2)
-    agent = create_agent(model, system_prompt=SystemMessage("Be kind."), middleware=[middleware])
+    agent = create_agent(model, system_prompt="Be kind.", middleware=[middleware])
     answer = await agent.ainvoke(asked("5"))
     assert [one.text for one in model.prompts[0]] == ["Be kind.", "3", "4", "5"]
     assert [one.text for one in answer["messages"]] == ["5", "Hi."]

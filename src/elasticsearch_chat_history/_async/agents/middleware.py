@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from langchain.agents.middleware.types import ToolCallRequest
+from langchain.tools.tool_node import ToolCallRequest
 from langchain_core.runnables import RunnableConfig
 
 from elasticsearch_chat_history._acompat import async_finished

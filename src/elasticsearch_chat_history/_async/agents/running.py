@@ -21,7 +21,7 @@ from elasticsearch_chat_history._reporting import LOGGER, describe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain.agents.middleware.types import ToolCallRequest
+    from langchain.tools.tool_node import ToolCallRequest
     from langchain_core.messages import BaseMessage
     from langchain_core.runnables import RunnableConfig
 
