@@ -26,6 +26,7 @@ nox.options.sessions = [
     "lint",
     "build",
     "tests",
+    "agents",
     "tools",
     "upstream",
     "openai_agents",
@@ -44,6 +45,10 @@ CLIENTS = {
     "9": ["elasticsearch[async]>=9"],
     "lowest": ["elasticsearch[async]==8.19.0", "langchain-core==1.0.0"],
 }
+AGENTS = {
+    "newest": [],
+    "lowest": ["langchain==1.0.0", "langchain-core==1.0.0", "langgraph==1.0.0"],
+}
 DEFAULT_SERVER = "9.4.3"
 OLD_SERVER = "8.19.8"
 BENCHMARKS = ["one_caller", "concurrent_turns", "service_load"]
@@ -59,11 +64,16 @@ MATRIX = [
 # What a file prepares for all its tests is prepared once.
 PROCESSES = ["--numprocesses=2", "--dist=loadfile"]
 # Folders with sessions of their own.
+AGENTS_TESTS = ["tests/agents", "tests/_async/agents", "tests/_sync/agents"]
 OTHER_TESTS = [
-    "--ignore=tests/openai_agents",
-    "--ignore=tests/service",
-    "--ignore=tests/tools",
-    "--ignore=tests/upstream",
+    f"--ignore={folder}"
+    for folder in (
+        *AGENTS_TESTS,
+        "tests/openai_agents",
+        "tests/service",
+        "tests/tools",
+        "tests/upstream",
+    )
 ]
 STANDARD_TESTS = "--ignore=tests/standard"
 PREFERRED_PORT = 9200  # the one of all examples
@@ -109,6 +119,15 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize(["python", "langchain"], [(NEWEST, "newest"), (OLDEST, "lowest")])
+def agents(session: nox.Session, langchain: str) -> None:
+    """Test the extra `agents` with the newest and the lowest versions of langchain."""
+    install(session, "test", *AGENTS[langchain], extra="agents")
+    chosen_folders = [] if names_files(session) else AGENTS_TESTS
+    run_pytest(session, *chosen_folders, measured=langchain == "newest")
+
+
+@nox.session
 def tools(session: nox.Session) -> None:
     """Test what the project is made with: the generator, the build, the local server."""
     install(session, "tools")
@@ -140,7 +159,7 @@ def openai_agents(session: nox.Session, versions: str) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and that the generated twins are fresh."""
-    install(session, "lint", "standard", "test", *extra("openai-agents"))
+    install(session, "lint", "standard", "test", extra="agents,openai-agents")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
@@ -237,12 +256,12 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
-def install(session: nox.Session, *packages: str) -> None:
+def install(session: nox.Session, *packages: str, extra: str | None = None) -> None:
     """Install the project in place, dependency groups by name, and other packages."""
     groups = PROJECT["dependency-groups"]
     named = [package for package in packages if package in groups]
     others = [package for package in packages if package not in groups]
-    session.install("-e", ".", *dependencies(*named), *others)
+    session.install("-e", f".[{extra}]" if extra else ".", *dependencies(*named), *others)
 
 
 def dependencies(*groups: str) -> tuple[str, ...]:

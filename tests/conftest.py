@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from elasticsearch_chat_history import (
 from local_elasticsearch import LocalElasticsearch, RunningElasticsearch, find_or_start
 
 REMOVED_AT_ONCE = 20
+
+# The tests of an extra are left out where it is not installed.
+collect_ignore = [] if find_spec("langchain") else ["agents", "_async/agents", "_sync/agents"]
 
 # How long an example takes is up to the machine.
 settings.register_profile(

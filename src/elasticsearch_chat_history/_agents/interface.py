@@ -29,7 +29,7 @@ RUN = "chat_history_run"
 # The default of a parameter that langgraph always gives.
 NO_CONFIG: RunnableConfig = {}
 
-# As texts, because these classes have taken no parameters before langchain 1.1.
+# As texts, because in older versions of langchain these classes take no parameters.
 State: TypeAlias = "AgentState[Any]"
 Update: TypeAlias = dict[str, Any]
 Model: TypeAlias = "ModelRequest[Any]"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from elasticsearch_chat_history._results import StoredMessage
 
 RESULTS = (ToolMessage, FunctionMessage)
-# LangChain marks its summaries so since 1.2. Before, they only begin so.
+# LangChain marks its summaries so. Those of its older versions only begin so.
 SUMMARY = ("lc_source", "summarization")
 SUMMARY_BEGINNING = "Here is a summary of the conversation to date:\n\n"
 
