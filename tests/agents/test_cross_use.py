@@ -80,7 +80,7 @@ async def test_a_store_of_the_other_twin_is_refused(
         ChatHistoryMiddleware(other)  # type: ignore[arg-type]
     for refusing in (AsyncChatHistoryMiddleware, ChatHistoryMiddleware, history_tools):
         refused: Any = refusing
-        with pytest.raises(TypeError, match="is of the type str$"):
+        with pytest.raises(TypeError, match=r"is of the type str$"):
             refused("chats")
 
 

@@ -36,9 +36,7 @@ class ScriptedModel(BaseChatModel):
         """Take tools, as models do that can call them."""
         return self
 
-    def _generate(
-        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any
-    ) -> ChatResult:
+    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
         self.prompts.append(list(messages))
         answer = self.answers.pop(0)
         if isinstance(answer, BaseException):
@@ -89,7 +87,7 @@ TOOLS: list[BaseTool] = [weather, clock, broken]
 STEP: list[Said] = [("ai", ""), ("tool", "sunny")]
 
 
-def asked(*texts: str, ids: Iterable[str] | None = None) -> dict[str, Any]:
+def asked(*texts: str, ids: Iterable[str] | None = None) -> Any:
     """Return the input of a run: questions, with ids if they are given."""
     if ids is None:
         return {"messages": [HumanMessage(text) for text in texts]}

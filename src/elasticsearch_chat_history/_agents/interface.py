@@ -50,7 +50,7 @@ class ChatHistoryState(AgentState[Any]):
 
 
 if TYPE_CHECKING:
-    _Middleware = AgentMiddleware[ChatHistoryState, Any, Any]
+    _Middleware = AgentMiddleware[AgentState[Any], Any, Any]
 else:
     _Middleware = AgentMiddleware
 
@@ -107,7 +107,7 @@ def results_in(returned: object, call_id: str | None) -> list[ToolMessage]:
 class MiddlewareInterface(_Middleware):
     """LangChain's interface of a middleware, synchronous: in an event loop it uses threads."""
 
-    state_schema = ChatHistoryState
+    state_schema: type[AgentState[Any]] = ChatHistoryState
 
     async def awrap_model_call(self, request: Model, handler: AsyncModelHandler) -> Answer:
         """Let the model see the window, as `wrap_model_call()` does."""
@@ -150,7 +150,7 @@ class MiddlewareInterface(_Middleware):
 class AsyncMiddlewareInterface(_Middleware):
     """LangChain's interface of a middleware, for the class whose hooks must be awaited."""
 
-    state_schema = ChatHistoryState
+    state_schema: type[AgentState[Any]] = ChatHistoryState
 
     def before_agent(self, state: Any, runtime: Any) -> NoReturn:  # noqa: ARG002  # LangChain's
         """Not for this class: use `ainvoke()` or `astream()`."""

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from elasticsearch import AsyncElasticsearch, ConnectionError as NoConnectionError
+from elasticsearch import AsyncElasticsearch
+from elasticsearch import ConnectionError as NoConnectionError
 from langchain.agents import create_agent
 from langchain.agents.middleware import ToolRetryMiddleware
 from langgraph.checkpoint.memory import InMemorySaver

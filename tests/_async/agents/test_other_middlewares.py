@@ -152,7 +152,7 @@ async def test_a_tool_that_interrupts_is_stored_once(
 async def test_a_run_that_a_limit_ends_is_stored_to_its_end(
     async_store: AsyncElasticsearchChatStore, session_id: str
 ) -> None:
-    limiting = ModelCallLimitMiddleware(run_limit=1, exit_behavior="end")
+    limiting: Any = ModelCallLimitMiddleware(run_limit=1, exit_behavior="end")
     ours = AsyncChatHistoryMiddleware(async_store, session_id=session_id)
     agent = create_agent(scripted(calling("weather")), TOOLS, middleware=[limiting, ours])
     answer = await agent.ainvoke(asked("a"))

@@ -1,4 +1,4 @@
-"""With the recall tools an agent finds what was said elsewhere, and nothing that it may not see."""
+"""With the recall tools an agent finds what was said elsewhere, if it may see it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -174,7 +174,8 @@ async def test_bad_bounds_are_named(
 async def test_functions_that_return_nothing_allow_nothing(
     async_theirs: AsyncElasticsearchChatStore,
 ) -> None:
-    for bounds in ({"scope": lambda _: None}, {"session_ids": lambda _: None}):
+    both: list[dict[str, Any]] = [{"scope": lambda _: None}, {"session_ids": lambda _: None}]
+    for bounds in both:
         tools = history_tools(async_theirs, **bounds)
         with pytest.raises(TypeError, match="must"):
             await told(tools, "list_conversations")

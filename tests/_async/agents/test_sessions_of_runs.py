@@ -110,15 +110,19 @@ async def test_an_agent_in_a_tool_has_a_session_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("options", "context", "error", "message"),
+    ("options", "context", "raised"),
     [
-        ({}, None, ValueError, "no session id"),
-        ({}, Context(7), TypeError, "session_id must be a str"),
-        ({}, Context(""), ValueError, "session_id must not be empty"),
-        ({"session_id": lambda _: None}, None, TypeError, "session_id must return a str"),
-        ({"session_id": "s", "scope": lambda _: None}, None, TypeError, "scope must return a map"),
-        ({"session_id": "s", "scope": lambda _: {}}, None, ValueError, "at least one key"),
-        ({"session_id": "s", "metadata": lambda _: 1}, None, TypeError, "metadata must return"),
+        ({}, None, (ValueError, "no session id")),
+        ({}, Context(7), (TypeError, "session_id must be a str")),
+        ({}, Context(""), (ValueError, "session_id must not be empty")),
+        ({"session_id": lambda _: None}, None, (TypeError, "session_id must return a str")),
+        (
+            {"session_id": "s", "scope": lambda _: None},
+            None,
+            (TypeError, "scope must return a map"),
+        ),
+        ({"session_id": "s", "scope": lambda _: {}}, None, (ValueError, "at least one key")),
+        ({"session_id": "s", "metadata": lambda _: 1}, None, (TypeError, "metadata must return")),
     ],
 )
 async def test_a_run_without_what_it_needs_fails_before_anything_runs(
@@ -126,15 +130,14 @@ async def test_a_run_without_what_it_needs_fails_before_anything_runs(
     async_client: AsyncElasticsearch,
     options: dict[str, Any],
     context: Any,
-    error: type[Exception],
-    message: str,
+    raised: tuple[type[Exception], str],
 ) -> None:
     requests = recorded(async_client)
     model = scripted("Never.")
     # Not being able to tell whose history it is, is no trouble of Elasticsearch.
     middleware = AsyncChatHistoryMiddleware(async_store, required=False, **options)
     agent: Any = create_agent(model, middleware=[middleware], context_schema=Context)
-    with pytest.raises(error, match=message):
+    with pytest.raises(raised[0], match=raised[1]):
         await agent.ainvoke(asked("Hello."), context=context)
     assert (model.prompts, requests) == ([], [])
 
@@ -170,8 +173,9 @@ async def test_a_state_whose_messages_have_no_ids_is_refused(
     state: Any = {"messages": [HumanMessage("Hello.")]}
     with pytest.raises(ValueError, match="add_messages"):
         await middleware.abefore_agent(state, None, {"configurable": {}})
+    texts: Any = {"messages": ["Hello."]}
     with pytest.raises(TypeError, match="is a str"):
-        await middleware.abefore_agent({"messages": ["Hello."]}, None, {"configurable": {}})  # type: ignore[typeddict-item,list-item]
+        await middleware.abefore_agent(texts, None, {"configurable": {}})
 
 
 async def test_a_second_middleware_is_refused(

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from elasticsearch import AsyncElasticsearch, ConnectionError as NoConnectionError
+from elasticsearch import AsyncElasticsearch
+from elasticsearch import ConnectionError as NoConnectionError
 from langchain.agents import create_agent
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, UnreadableMessageError
@@ -43,17 +44,17 @@ async def test_a_run_that_may_goes_on_and_says_so_once(caplog: pytest.LogCapture
     assert "Weather?" not in caplog.text
 
 
-@pytest.mark.parametrize(("endpoint", "before"), [("_search", 0), ("_bulk", 1), ("_bulk", 2)])
+@pytest.mark.parametrize("lost", [("_search", 0), ("_bulk", 1), ("_bulk", 2)])
 async def test_a_run_goes_on_wherever_it_loses_elasticsearch(
     async_store: AsyncElasticsearchChatStore,
     async_client: AsyncElasticsearch,
     session_id: str,
     caplog: pytest.LogCaptureFixture,
-    endpoint: str,
-    before: int,
+    lost: tuple[str, int],
 ) -> None:
     await async_store.create_if_missing()
     fragile = AsyncElasticsearchChatStore(async_store.index, client=async_client, max_retries=0)
+    endpoint, before = lost
     failing(async_client, endpoint, NoConnectionError("gone"), after=before)
     middleware = AsyncChatHistoryMiddleware(fragile, session_id=session_id, required=False)
     model = scripted(calling("weather"), "It is sunny.")
