@@ -5,11 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+)
 from typing import Any, TypeVar
 
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from typing_extensions import ParamSpec
+
+from elasticsearch_chat_history._reporting import LOGGER, describe
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -63,20 +73,35 @@ def iter_any(items: AnyIterable[Result]) -> Generator[Result, None, None]:
     yield from items
 
 
-# A task that nobody holds may be collected before it has ended.
-_going_on: set[asyncio.Future[Any]] = set()
-
-
 async def async_finished(
-    call: Callable[Arguments, Awaitable[Result]],
+    call: Callable[Arguments, Coroutine[Any, Any, Result]],
     *values: Arguments.args,
     **named: Arguments.kwargs,
 ) -> Result:
-    """Return what a call returns; it goes on if the caller is cancelled meanwhile."""
-    future = asyncio.ensure_future(call(*values, **named))
-    _going_on.add(future)
-    future.add_done_callback(_going_on.discard)
-    return await asyncio.shield(future)
+    """Return what a call returns, which goes on to its end if the caller is cancelled meanwhile.
+
+    A cancelled caller is cancelled when the call has ended, so that no task is left behind. Unlike
+    with `asyncio.shield()` alone, what goes wrong after the cancellation is told in the log:
+    https://docs.python.org/3/library/asyncio-task.html#asyncio.shield
+
+    Raises:
+        asyncio.CancelledError: The caller was cancelled; its cause is the error of the call.
+        Exception: What the call raises.
+    """
+    task = asyncio.ensure_future(call(*values, **named))
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
+    if cancelled is None:
+        return task.result()
+    # A loop that ends has cancelled the task as well.
+    problem = None if task.cancelled() else task.exception()
+    if isinstance(problem, Exception):
+        LOGGER.warning("A call that was cancelled has failed as well: %s", describe(problem))
+    raise cancelled from problem
 
 
 def finished(

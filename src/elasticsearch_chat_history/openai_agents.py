@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
+from elasticsearch_chat_history._acompat import async_finished
 from elasticsearch_chat_history._arguments import Refresh, checked_text
 from elasticsearch_chat_history._async.chat_store import AsyncElasticsearchChatStore
 from elasticsearch_chat_history._documents.items import (
@@ -24,7 +25,6 @@ from elasticsearch_chat_history._documents.repetitions import (
     keys_of,
     repeats,
 )
-from elasticsearch_chat_history._finishing import finished
 
 try:
     from agents import TResponseInputItem
@@ -177,7 +177,7 @@ class ElasticsearchSession:
         history = self._history()
         checked = checked_items(items)
         if checked:
-            await finished(_add(history, checked))
+            await async_finished(_add, history, checked)
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove and return the last item.
@@ -198,7 +198,7 @@ class ElasticsearchSession:
             item = await session.pop_item()
             ```
         """
-        item = await finished(_pop(self._history()))
+        item = await async_finished(_pop, self._history())
         return cast("TResponseInputItem | None", item)
 
     async def clear_session(self) -> None:
@@ -214,7 +214,7 @@ class ElasticsearchSession:
             await session.clear_session()
             ```
         """
-        await finished(self._history().aclear())
+        await async_finished(self._history().aclear)
 
     def __repr__(self) -> str:
         """Describe the session without its items."""

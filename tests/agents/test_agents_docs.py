@@ -17,8 +17,9 @@ from elasticsearch_chat_history import (
     agents,
 )
 from tests.support.agents import ScriptedModel
-from tests.test_docs import DOCS, call, names_in, parameters, rows_of
-from tests.test_examples import Adapt, compiled, examples_in
+from tests.support.examples import Adapt, compiled, examples_in
+from tests.support.pages import DOCS, names_in, rows_of
+from tests.support.public_classes import call, documented_arguments, parameters
 
 PAGE = "docs/agents.md"
 BLOCKS = examples_in(DOCS[PAGE])
@@ -55,9 +56,7 @@ def test_docstring_has_its_arguments_and_an_example_that_runs(
     name: str, index: str, client_arguments: dict[str, Any], adapt: Adapt
 ) -> None:
     text = inspect.getdoc(PUBLIC[name]) or ""
-    section = re.search(r"^Args:\n((?:    .*\n|\n)+)", text, re.MULTILINE)
-    assert section
-    assert re.findall(r"^    (\w+):", section[1], re.MULTILINE) == list(parameters(PUBLIC[name]))
+    assert documented_arguments(text) == list(parameters(PUBLIC[name]))
     (code,) = examples_in(text)
     program = compiled(adapt(code), name)
     prepared: dict[str, Any] = {"model": AnsweringModel()}
