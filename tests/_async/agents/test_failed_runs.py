@@ -196,3 +196,24 @@ async def test_what_another_middleware_makes_of_a_failure_is_stored_once(
         ("tool", "It broke."),
         ("ai", "Sorry."),
     ]
+
+
+async def test_a_tool_is_not_called_again_because_its_result_was_not_stored(
+    async_store: AsyncElasticsearchChatStore, async_client: AsyncElasticsearch, session_id: str
+) -> None:
+    called: list[None] = []
+
+    def pay() -> str:
+        """Pay once."""
+        called.append(None)
+        return "Paid."
+
+    await async_store.create_if_missing()
+    fragile = AsyncElasticsearchChatStore(async_store.index, client=async_client, max_retries=0)
+    failing(async_client, "_bulk", NoConnectionError("gone"), after=1)
+    retrying = ToolRetryMiddleware(max_retries=2, initial_delay=0, jitter=False)
+    ours = AsyncChatHistoryMiddleware(fragile, session_id=session_id)
+    agent = create_agent(scripted(calling("pay")), [pay], middleware=[retrying, ours])
+    with pytest.raises((NoConnectionError, MessagesNotStoredError)):
+        await agent.ainvoke(asked("Pay."))
+    assert len(called) == 1
