@@ -1,5 +1,6 @@
 """What one run has seen and not stored yet, and what a process remembers."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -150,3 +151,10 @@ def test_a_graph_around_an_agent_may_keep_its_thread(
     assert Place.of({"configurable": values}).keeps(messages) == is_kept
     assert not Place.of({"configurable": {"checkpoint_ns": "b:2"}}).keeps(messages)
     assert Place.of({"configurable": {**values, "checkpoint_ns": "b:2"}}).keeps(messages)
+
+
+def test_without_a_config_the_runtime_tells_the_thread() -> None:
+    info = SimpleNamespace(thread_id="t", checkpoint_ns="a:1|b:2")
+    runtime = SimpleNamespace(execution_info=info)
+    assert Place.of(None, runtime) == Place("t", has_checkpointer=True, is_within=True)
+    assert Place.of(None, SimpleNamespace()) == Place(None, has_checkpointer=True, is_within=False)

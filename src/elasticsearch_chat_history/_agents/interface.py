@@ -152,15 +152,30 @@ class AsyncMiddlewareInterface(_Middleware):
 
     state_schema: type[AgentState[Any]] = ChatHistoryState
 
-    def before_agent(self, state: Any, runtime: Any) -> NoReturn:  # noqa: ARG002  # LangChain's
+    def before_agent(
+        self,
+        state: Any,  # noqa: ARG002  # LangChain's
+        runtime: Any,  # noqa: ARG002  # LangChain's
+        config: RunnableConfig = NO_CONFIG,  # noqa: ARG002  # langgraph looks at this signature
+    ) -> NoReturn:
         """Not for this class: use `ainvoke()` or `astream()`."""
         self._refuse()
 
-    def before_model(self, state: Any, runtime: Any) -> NoReturn:  # noqa: ARG002  # LangChain's
+    def before_model(
+        self,
+        state: Any,  # noqa: ARG002  # LangChain's
+        runtime: Any,  # noqa: ARG002  # LangChain's
+        config: RunnableConfig = NO_CONFIG,  # noqa: ARG002  # langgraph looks at this signature
+    ) -> NoReturn:
         """Not for this class: use `ainvoke()` or `astream()`."""
         self._refuse()
 
-    def after_agent(self, state: Any, runtime: Any) -> NoReturn:  # noqa: ARG002  # LangChain's
+    def after_agent(
+        self,
+        state: Any,  # noqa: ARG002  # LangChain's
+        runtime: Any,  # noqa: ARG002  # LangChain's
+        config: RunnableConfig = NO_CONFIG,  # noqa: ARG002  # langgraph looks at this signature
+    ) -> NoReturn:
         """Not for this class: use `ainvoke()` or `astream()`."""
         self._refuse()
 

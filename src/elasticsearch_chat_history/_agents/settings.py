@@ -48,14 +48,22 @@ class Place:
     is_within: bool
 
     @classmethod
-    def of(cls, config: RunnableConfig | None) -> Place:
+    def of(cls, config: RunnableConfig | None, runtime: Any = None) -> Place:
         """Return the place that a config tells, by default the current one."""
-        values = (config or _current_config()).get("configurable", {})
+        values = (config or _current_config()).get("configurable")
+        if values is None:
+            # Only a run that a checkpointer resumes asks without a config.
+            info = getattr(runtime, "execution_info", None)
+            values = {
+                "thread_id": getattr(info, "thread_id", None),
+                "checkpoint_ns": getattr(info, "checkpoint_ns", ""),
+                CHECKPOINTER: True,
+            }
         thread_id = values.get("thread_id")
         return cls(
             None if thread_id is None else str(thread_id),
             # False turns one off.
-            bool(values.get(CHECKPOINTER) is not None and values[CHECKPOINTER] is not False),
+            values.get(CHECKPOINTER) not in (None, False),
             WITHIN in values.get("checkpoint_ns", ""),
         )
 
@@ -77,7 +85,7 @@ def _current_config() -> RunnableConfig:
     try:
         return get_config()
     except RuntimeError:
-        # Python 3.10 has none in a task.
+        # In a task of Python 3.10 there is none.
         return {}
 
 

@@ -96,7 +96,7 @@ async def test_a_run_that_is_resumed_stores_each_message_once(
     agent = create_agent(
         model,
         TOOLS,
-        middleware=[AsyncChatHistoryMiddleware(async_store, load=True)],
+        middleware=[AsyncChatHistoryMiddleware(async_store, session_id=session_id, load=True)],
         checkpointer=InMemorySaver(),
     )
     await async_store.session(session_id).aadd_messages(asked("Before.")["messages"])

@@ -1,5 +1,6 @@
 """Beside middlewares that rewrite, interrupt or end a run, the originals are stored once."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -101,6 +102,7 @@ async def test_a_result_that_another_middleware_replaces_is_stored_once(
     assert stored == [("human", "a"), *STEP, ("ai", "Done.")]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="LangGraph's interrupt() needs 3.11")
 @pytest.mark.parametrize("is_first", [False, True])
 async def test_a_run_that_a_person_approves_is_stored_once(
     async_store: AsyncElasticsearchChatStore, session_id: str, *, is_first: bool

@@ -63,7 +63,7 @@ class AsyncRunner:
             TypeError: One of them is of the wrong type.
         """
         settings = self._settings
-        place = Place.of(config)
+        place = Place.of(config, runtime)
         session_id = settings.session_of(runtime, place)
         scope = resolved_mapping("scope", settings.scope, runtime)
         store = self._store
