@@ -10,7 +10,7 @@ from elasticsearch_chat_history._documents.metadata import checked_metadata, rel
 from elasticsearch_chat_history._queries.filters import metadata_filters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from elasticsearch_chat_history._queries.filters import Clauses
 
@@ -41,9 +41,10 @@ class Scope:
         checked = checked_metadata(metadata)
         if not checked:
             raise ValueError("metadata must have at least one key: a scope without one is no wall")
-        merged = labelled(self.metadata, checked)
-        values = dict(_values_in(merged))
-        for path, value in _values_in(self.metadata):
+        _values_in(checked)  # before a None would remove its key
+        merged = relabelled(self.metadata, checked)
+        values = _values_in(merged)
+        for path, value in _values_in(self.metadata).items():
             if values.get(path) != value:
                 raise ValueError(
                     f"{path!r:.100} is {value!r:.100} in this scope, and a scope within it can "
@@ -58,8 +59,8 @@ class Scope:
             ValueError: The label changes or removes a key of the scope.
         """
         changed = relabelled(self.metadata, label)
-        if labelled(changed, self.metadata) != changed:
-            keys = ", ".join(f"{path!r:.100}" for path, _ in _values_in(self.metadata))
+        if relabelled(changed, self.metadata) != changed:
+            keys = ", ".join(f"{path!r:.100}" for path in _values_in(self.metadata))
             raise ValueError(f"metadata must leave the keys of the scope as they are: {keys}")
 
     def within(self, query: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -70,29 +71,21 @@ class Scope:
 
     def label(self, metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Return the metadata of a message with that of the scope, which takes precedence."""
-        return labelled(metadata or {}, self.metadata) if self.clauses else metadata
+        return relabelled(metadata or {}, self.metadata) if self.clauses else metadata
 
 
 WHOLE_INDEX = Scope()
 
 
-def _values_in(metadata: Mapping[str, Any], path: str = "metadata") -> Iterator[tuple[str, str]]:
-    """Yield the values as they are indexed, by their paths."""
+def _values_in(metadata: Mapping[str, Any], path: str = "metadata") -> dict[str, str]:
+    """Return the values as they are indexed, by their paths; refuse what cannot be in a scope."""
+    values: dict[str, str] = {}
     for key, value in metadata.items():
         below = f"{path}.{key}"
         if isinstance(value, dict) and value:
-            yield from _values_in(value, below)
+            values |= _values_in(value, below)
         elif value is None or isinstance(value, (dict, list)):
             raise ValueError(f"{below!r:.100} must be one value in a scope, not None or a list")
         else:
-            yield below, value if isinstance(value, str) else json.dumps(value)
-
-
-def labelled(metadata: Mapping[str, Any], label: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metadata with all keys of a label, at every depth."""
-    merged = dict(metadata)
-    for key, value in label.items():
-        below = merged.get(key)
-        both = isinstance(value, dict) and isinstance(below, dict)
-        merged[key] = labelled(below, value) if both else value  # type: ignore[arg-type]
-    return merged
+            values[below] = value if isinstance(value, str) else json.dumps(value)
+    return values

@@ -237,7 +237,7 @@ class AsyncChatIndex:
         if knn is None:
             return {"query": self.scope.within(query), **arguments}
         # Before the nearest are chosen, not after.
-        filters = [*_as_list(knn.get("filter")), *self.scope.clauses]
+        filters = [*knn["filter"], *self.scope.clauses]
         return {"query": query, "knn": {**knn, "filter": filters}, **arguments}
 
     def _like_this(self, max_retries: int, scope: Scope) -> AsyncChatIndex:
@@ -304,9 +304,3 @@ class AsyncChatIndex:
             )
         )
         return [item["update"] for item in answer["items"]]
-
-
-def _as_list(clauses: Any) -> list[Any]:
-    if clauses is None:
-        return []
-    return clauses if isinstance(clauses, list) else [clauses]
