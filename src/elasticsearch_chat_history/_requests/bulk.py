@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from elasticsearch_chat_history._documents.fields import VECTOR, write_guard
+from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._requests.failures import (
     STATUS_CONFLICT,
     STATUS_NOT_FOUND,
@@ -178,6 +179,25 @@ def in_requests(updates: Sequence[Update]) -> Iterator[list[Update]]:
         size += length
     if part:
         yield part
+
+
+def updates_refused(
+    index: str, refusals: Mapping[str, int], done: int, *, what: str, call: str
+) -> ChatHistoryError:
+    """Return the error that tells how many updates Elasticsearch refused, and why.
+
+    Args:
+        index: The index.
+        refusals: How many were refused for each reason.
+        done: How many were not.
+        what: What was to be done with the messages.
+        call: What to call again.
+    """
+    kinds = ", ".join(f"{kind}: {count}" for kind, count in refusals.items())
+    return ChatHistoryError(
+        f"{sum(refusals.values())} messages could not be {what} in index {index!r} ({kinds}), "
+        f"{done} were. Call {call} again once the cause is gone."
+    )
 
 
 def refused_with_vector(

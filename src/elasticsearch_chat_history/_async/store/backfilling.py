@@ -23,6 +23,7 @@ from elasticsearch_chat_history._queries.completion import (
 )
 from elasticsearch_chat_history._queries.selection import PAGE_SIZE, Selection, session_by_session
 from elasticsearch_chat_history._reporting import LOGGER, describe_answer
+from elasticsearch_chat_history._requests.bulk import updates_refused
 from elasticsearch_chat_history._requests.failures import (
     STATUS_BAD_REQUEST,
     STATUS_NOT_FOUND,
@@ -186,9 +187,10 @@ class AsyncBackfill:
 
     def _raise_refusals(self) -> None:
         if self._refusals:
-            kinds = ", ".join(f"{kind}: {count}" for kind, count in self._refusals.items())
-            raise ChatHistoryError(
-                f"{sum(self._refusals.values())} messages could not be completed in index "
-                f"{self._index.name!r} ({kinds}), {self._completed} were. Call abackfill() again "
-                "once the cause is gone."
+            raise updates_refused(
+                self._index.name,
+                self._refusals,
+                self._completed,
+                what="completed",
+                call="abackfill()",
             )

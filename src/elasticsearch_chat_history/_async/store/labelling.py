@@ -14,7 +14,7 @@ from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._queries.labels import LABELLED_FIELDS, RELABEL
 from elasticsearch_chat_history._queries.selection import Selection
 from elasticsearch_chat_history._reporting import describe_answer
-from elasticsearch_chat_history._requests.bulk import Update
+from elasticsearch_chat_history._requests.bulk import Update, updates_refused
 from elasticsearch_chat_history._requests.failures import (
     STATUS_NOT_FOUND,
     TEMPORARY_STATUSES,
@@ -62,11 +62,8 @@ class AsyncLabelling:
             await self._label_all(filters, layout)
         await self._index.refresh()
         if self._refusals:
-            kinds = ", ".join(f"{kind}: {count}" for kind, count in self._refusals.items())
-            raise ChatHistoryError(
-                f"{sum(self._refusals.values())} messages could not be labelled in index "
-                f"{self._index.name!r} ({kinds}), {self._changed} were. Call it again once the "
-                "cause is gone."
+            raise updates_refused(
+                self._index.name, self._refusals, self._changed, what="labelled", call="it"
             )
         return self._changed
 
