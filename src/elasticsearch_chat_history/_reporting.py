@@ -78,7 +78,10 @@ HINTS = {
 }
 # How Elasticsearch says that it got something else than the base64 form of an id and a key.
 MALFORMED_API_KEY = re.compile(
-    r"API key: (?:Illegal base64|Input byte|Last unit|invalid ApiKey value)"
+    r"API key: (?:Illegal base64|Input byte|Last unit|invalid ApiKey value"
+    # Bytes that hold a colon by chance: an id and a key to Elasticsearch.
+    r"|unable to find apikey with id (?![\w-]{4,}(?:\Z|, )))",
+    re.ASCII,
 )
 API_KEY_HINT = ": an API key is given as `encoded`, one of the values that create_api_key returns"
 UNKNOWN_SIGNER = re.compile(

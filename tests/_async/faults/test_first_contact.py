@@ -23,6 +23,8 @@ from tests.support.wrong_ports import closed_port, not_http_port, silent_port
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(90)]
 
 SHUT_OUT = "security_exception (401)"
+# One of thirty API keys is the base64 form of bytes with a colon.
+KEY_THAT_DECODES_TO_A_COLON = "hIMid41oW3iLztIfOhfX2Q"
 
 
 async def refuses(
@@ -89,7 +91,9 @@ async def test_an_api_key_that_has_ended_is_an_authentication_error(
         await refuses(history, AuthenticationException, SHUT_OUT, caplog)
 
 
-@pytest.mark.parametrize("form", ["id:api_key", "id", "api_key", "ApiKey encoded"])
+@pytest.mark.parametrize(
+    "form", ["id:api_key", "id", "api_key", KEY_THAT_DECODES_TO_A_COLON, "ApiKey encoded"]
+)
 async def test_an_api_key_in_another_form_is_told_which_is_needed(
     form: str,
     lone_node: LocalElasticsearch,
@@ -98,7 +102,7 @@ async def test_an_api_key_in_another_form_is_told_which_is_needed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     key = administrator.security.create_api_key(name="in another form")
-    given = re.sub("id|api_key|encoded", lambda name: str(key[name[0]]), form)
+    given = re.sub(r"\b(?:id|api_key|encoded)\b", lambda name: str(key[name[0]]), form)
     hint = "an API key is given as `encoded`, one of the values that create_api_key returns"
     async with AsyncElasticsearchChatMessageHistory(
         fresh_index, "s", es_url=lone_node.url, es_api_key=given
