@@ -201,7 +201,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def service(session: nox.Session) -> None:
     """Start an Elasticsearch and the chat service of examples/, and keep both until Ctrl-C."""
-    install(session, "service")
+    install(session, "service", extra="agents" if os.environ.get("CHAT_AGENT") else None)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with serving(session) as process:
@@ -216,7 +216,7 @@ def service(session: nox.Session) -> None:
 @nox.session
 def service_tests(session: nox.Session) -> None:
     """Test the chat service, and its page in Chromium where that is installed."""
-    install(session, "service-test")
+    install(session, "service-test", extra="agents")
     chosen_folder = [] if names_files(session) else ["tests/service"]
     run_pytest(session, *chosen_folder, measured=False)
 

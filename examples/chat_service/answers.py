@@ -11,17 +11,19 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from langchain_core.language_models import BaseChatModel
+from elasticsearch import ApiError, TransportError
 from langchain_core.messages import HumanMessage
 
 from chat_service.errors import BusyError, ClosingError
 from chat_service.events import Event, Failed, Stored
-from chat_service.turn import Turn
-from elasticsearch_chat_history import AsyncElasticsearchChatMessageHistory, StoredMessage
+from chat_service.turn import WINDOW, NewTurn, Turn, is_complete
+from elasticsearch_chat_history import (
+    AsyncElasticsearchChatMessageHistory,
+    ChatHistoryError,
+    StoredMessage,
+)
 
 LOGGER = logging.getLogger(__name__)
-# How many of the last messages the model sees.
-WINDOW = 50
 STOPPED, FAILED = "the service was stopped", "the model failed"
 
 
@@ -48,11 +50,11 @@ class Answer:
         self,
         question: Question,
         history: AsyncElasticsearchChatMessageHistory,
-        model: BaseChatModel,
+        turn: Turn,
     ) -> None:
         self.question = question
         self._history = history
-        self._turn = Turn(model)
+        self._turn = turn
         self._events: list[Event] = []
         self._refused: Exception | None = None
         self._ended = False
@@ -91,8 +93,9 @@ class Answer:
 
     async def _write(self) -> None:
         try:
-            if await self._ask():
-                await self._answer()
+            asked = await self._ask()
+            if asked is not None:
+                await self._answer(asked)
         except Exception as error:  # noqa: BLE001  # whoever waits for it gets it
             if not self._events:
                 self._refused = error
@@ -103,8 +106,8 @@ class Answer:
             self._ended = True
             self._wake()
 
-    async def _ask(self) -> bool:
-        """Store the question; returns whether the model has to answer it."""
+    async def _ask(self) -> StoredMessage | None:
+        """Store the question; returns it if the model has to answer it."""
         question, history = self.question, self._history
         page: list[StoredMessage] = []
         earlier = None
@@ -133,9 +136,10 @@ class Answer:
                 page = await history.aget_stored_messages(limit=WINDOW)
         self._tell(Stored(messages=[asked]))
         answer = self._answer_in(page)
-        if answer:
-            self._tell(Stored(messages=answer))
-        return not answer
+        if not is_complete(answer):
+            return asked
+        self._tell(Stored(messages=answer))
+        return None
 
     def _answer_in(self, page: Sequence[StoredMessage]) -> list[StoredMessage]:
         """Return what an earlier attempt at this request has stored as its answer."""
@@ -145,28 +149,25 @@ class Answer:
             if one.metadata.get("request") == self.question.key and one.message.type != "human"
         ]
 
-    async def _answer(self) -> None:
+    async def _answer(self, asked: StoredMessage) -> None:
         """Let the model answer, and store what it says."""
-        partial = await self._generate()
-        said = self._turn.said(partial)
-        if said and not self._forgotten:
-            result = await self._history.astore_messages(
-                said,
-                idempotency_key=f"{self.question.key}/answer",
-                metadata={"request": self.question.key},
-            )
-            self._tell(Stored(messages=list(result.stored)))
+        partial = STOPPED if self._stopped else await self._generate()
+        if not self._forgotten:
+            answer = await self._turn.store(asked, partial)
+            if answer:
+                self._tell(Stored(messages=answer))
         if partial is not None:
             self._tell(Failed(detail=f"The answer is not complete: {partial}."))
 
     async def _generate(self) -> str | None:
-        """Run the model; returns why its answer is partial, or None."""
-        messages = await self._history.aget_messages(limit=WINDOW)
-        if self._stopped:
-            return STOPPED
+        """Run the model; returns why its answer is partial, or None.
+
+        Raises:
+            Exception: The history cannot be read or written.
+        """
 
         async def run() -> None:
-            async for event in self._turn.run(messages):
+            async for event in self._turn.run():
                 self._tell(event)
 
         # A task of its own, so that stopping it breaks off no storing.
@@ -177,6 +178,8 @@ class Answer:
         error = self._generation.exception()
         if error is None:
             return None
+        if isinstance(error, (ChatHistoryError, ApiError, TransportError)):
+            raise error
         # Not its text, which may quote the conversation.
         LOGGER.warning("The model failed: %s", type(error).__name__)
         return FAILED
@@ -193,8 +196,8 @@ class Answer:
 class Answers:
     """The answers that this process is writing, one in each conversation at most."""
 
-    def __init__(self, model: BaseChatModel) -> None:
-        self._model = model
+    def __init__(self, new_turn: NewTurn) -> None:
+        self._new_turn = new_turn
         self._running: dict[tuple[str, str], Answer] = {}
         self._closing: asyncio.Task[None] | None = None
 
@@ -220,7 +223,8 @@ class Answers:
             return running
         if self.closing:
             raise ClosingError
-        answer = self._running[place] = Answer(question, history, self._model)
+        turn = self._new_turn(user, question.key, history)
+        answer = self._running[place] = Answer(question, history, turn)
         answer.task.add_done_callback(lambda _: self._running.pop(place))
         return answer
 

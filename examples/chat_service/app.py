@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +29,8 @@ from chat_service.answers import Answer, Answers, Question
 from chat_service.ending import told_of_the_end
 from chat_service.errors import ClosingError, answer_errors
 from chat_service.model import chat_model
+from chat_service.settings import connection_arguments, turns_of
+from chat_service.turn import PATIENCE
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatStore,
     SearchHit,
@@ -48,8 +50,8 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-# A page soon says that Elasticsearch is away; what was said waits for it for half a minute.
-PATIENCE_FOR_PAGES, PATIENCE_FOR_MESSAGES = 3, 10
+# A page soon says that Elasticsearch is away.
+PATIENCE_FOR_PAGES = 3
 # Seconds that models may go on when the service ends.
 GRACE = 10.0
 
@@ -134,7 +136,7 @@ async def messages(
 
 async def begun(request: Request, user: str, session_id: str, question: Question) -> Answer:
     """Return the answer to a question that is stored; it is written on, whoever listens."""
-    history = store_of(request, user).session(session_id, max_retries=PATIENCE_FOR_MESSAGES)
+    history = store_of(request, user).session(session_id, max_retries=PATIENCE)
     answer = answers_of(request).ask(user, question, history)
     await answer.accepted()
     return answer
@@ -253,17 +255,12 @@ async def page(user: Annotated[str | None, Cookie()] = None) -> Response:
     return response
 
 
-def connection_arguments(variables: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Return the address of the Elasticsearch that the environment names."""
-    names = ("ES_URL", "ES_API_KEY", "ES_USER", "ES_PASSWORD")
-    found = {name.lower(): variables[name] for name in names if variables.get(name)}
-    return {"es_url": "http://localhost:9200", **found}
-
-
 def create_app(
     model: BaseChatModel | None = None,
     index: str | None = None,
     grace: float = GRACE,
+    *,
+    agent: bool | None = None,
     **connection: Any,
 ) -> FastAPI:
     """Return the service.
@@ -272,6 +269,7 @@ def create_app(
         model: The model that answers; None takes what `CHAT_MODEL` names, or the corpus.
         index: The index of the messages; None takes `CHAT_INDEX`, or "chats".
         grace: Seconds that models may go on when the service ends.
+        agent: Whether an agent of LangChain answers; None asks the environment (`CHAT_AGENT`).
         connection: Arguments of the store that name the Elasticsearch; by default those of the
             environment (`ES_URL`, `ES_API_KEY`, `ES_USER`, `ES_PASSWORD`).
     """
@@ -284,7 +282,8 @@ def create_app(
             **(connection or connection_arguments()),
         ) as store:
             app.state.store = store
-            answers = app.state.answers = Answers(model or chat_model())
+            turns = turns_of(model or chat_model(), store, agent=agent)
+            answers = app.state.answers = Answers(turns)
             try:
                 with told_of_the_end(lambda: answers.close_soon(grace)):
                     yield

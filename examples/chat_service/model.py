@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import uuid
@@ -23,6 +24,9 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool, tool
 
 NO_ANSWER = "The corpus has no answer to that. Ask what a computer is, or what time it is."
+ABOUT_THE_PAST = re.compile(
+    r"\bwhat did (?:i|we|you) (?:say|ask|tell you) about (.+?)[?.!]*$", re.IGNORECASE
+)
 ABOUT_TIME = re.compile(r"\bwhat(?:'s| is)? (?:the )?time\b|\btime is it\b", re.IGNORECASE)
 WORD = re.compile(r"\w+")
 PIECE = re.compile(r"\s*\S+\s*$|\s*\S+")
@@ -35,6 +39,7 @@ def current_time() -> str:
 
 
 TOOLS: dict[str, BaseTool] = {current_time.name: current_time}
+SEARCH = "search_conversations"  # one of the tools of an agent
 
 
 def chat_model() -> BaseChatModel:
@@ -72,35 +77,56 @@ class CorpusModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "corpus"
 
-    def bind_tools(
-        self, tools: Sequence[Any], **_options: Any
-    ) -> Runnable[Any, AIMessage]:  # it knows one tool anyway
-        """Return the model itself."""
-        del tools
-        return self
+    def bind_tools(self, tools: Sequence[Any], **_options: Any) -> Runnable[Any, AIMessage]:
+        """Return the model with the names of the tools that it may call."""
+        return self.bind(tools=[one.name for one in tools])
 
-    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(reply_to(messages)))])
+    def _generate(
+        self, messages: list[BaseMessage], *_: Any, tools: Sequence[str] = (), **__: Any
+    ) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=answer_to(messages, tools))])
 
     async def _astream(
-        self, messages: list[BaseMessage], *_: Any, **__: Any
+        self, messages: list[BaseMessage], *_: Any, tools: Sequence[str] = (), **__: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        last = messages[-1]
-        if last.type == "human" and ABOUT_TIME.search(last.text):
-            call = tool_call_chunk(name=current_time.name, args="{}", id=uuid.uuid4().hex, index=0)
-            chunk = AIMessageChunk(content="", tool_call_chunks=[call])
+        answer = answer_to(messages, tools)
+        calls = [
+            tool_call_chunk(
+                name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index
+            )
+            for index, call in enumerate(answer.tool_calls)
+        ]
+        if calls:
+            chunk = AIMessageChunk(content="", tool_call_chunks=calls)
             yield ChatGenerationChunk(message=chunk)
-            return
-        for piece in PIECE.findall(reply_to(messages)):
+        for piece in PIECE.findall(answer.text):
             await asyncio.sleep(self.pause)
             yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
 
 
+def answer_to(messages: Sequence[BaseMessage], tools: Sequence[str] = ()) -> AIMessage:
+    """Return the answer to the last message, which may be a call of one of these tools."""
+    last = messages[-1]
+    if last.type == "human":
+        past = ABOUT_THE_PAST.search(last.text)
+        if past and SEARCH in tools:
+            return calling(SEARCH, query=past[1])
+        if ABOUT_TIME.search(last.text) and current_time.name in tools:
+            return calling(current_time.name)
+    return AIMessage(reply_to(messages))
+
+
+def calling(name: str, **arguments: str) -> AIMessage:
+    """Return a message that calls a tool."""
+    call = {"name": name, "args": arguments, "id": uuid.uuid4().hex, "type": "tool_call"}
+    return AIMessage("", tool_calls=[call])
+
+
 def reply_to(messages: Sequence[BaseMessage]) -> str:
-    """Return the corpus' answer to the last message."""
+    """Return the corpus' answer to the last message, or what a tool has found."""
     last = messages[-1]
     if isinstance(last, ToolMessage):
-        return f"It is {last.text}."
+        return f"I have found this:\n{last.text}" if last.name == SEARCH else f"It is {last.text}."
     known, by_word = corpus()
     words = words_of(last.text)
     exact = known.get(" ".join(words))

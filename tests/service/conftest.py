@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -42,6 +43,14 @@ def bob(url: str) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(params=["model", "agent"])
+def agent(request: pytest.FixtureRequest) -> bool:
+    """Whether an agent answers, or the model itself."""
+    if request.param == "agent" and find_spec("langchain") is None:
+        pytest.skip("langchain is not installed")
+    return bool(request.param == "agent")
+
+
 @pytest.fixture
 def held_model() -> Iterator[HeldModel]:
     """A model that answers when the test says so, or ends."""
@@ -51,9 +60,11 @@ def held_model() -> Iterator[HeldModel]:
 
 
 @pytest.fixture
-def held(held_model: HeldModel, service_index: str, address: dict[str, Any]) -> Iterator[Client]:
+def held(
+    held_model: HeldModel, agent: bool, service_index: str, address: dict[str, Any]
+) -> Iterator[Client]:
     """A user of a service whose answers are held back."""
-    with serving(create_app(held_model, service_index, **address)) as found:
+    with serving(create_app(held_model, service_index, agent=agent, **address)) as found:
         client = Client(found)
         with client.http:
             yield client

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import PrivateAttr
 
-from chat_service.model import CorpusModel
+from chat_service.model import CorpusModel, current_time
 
 BEGIN, END = "Well,", " yes."
 
@@ -34,11 +36,27 @@ class HeldModel(CorpusModel):
     async def _astream(
         self, messages: list[BaseMessage], *_: Any, **__: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        self._asked.append([message.text for message in messages])
+        self._asked.append([message.text for message in messages if message.type != "system"])
         yield ChatGenerationChunk(message=AIMessageChunk(content=BEGIN))
         while not self._released.is_set():  # noqa: ASYNC110  # of another thread
             await asyncio.sleep(0.01)
         yield ChatGenerationChunk(message=AIMessageChunk(content=END))
+
+
+class CallingModel(HeldModel):
+    """A model that calls a tool, and is held back before it answers; or calls it for ever."""
+
+    always: bool = False
+
+    async def _astream(
+        self, messages: list[BaseMessage], *_: Any, **__: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if messages[-1].type == "tool" and not self.always:
+            async for chunk in super()._astream(messages):
+                yield chunk
+            return
+        call = tool_call_chunk(name=current_time.name, args="{}", id=uuid.uuid4().hex, index=0)
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=[call]))
 
 
 class FailingModel(CorpusModel):

@@ -23,6 +23,7 @@ def serving(app: FastAPI) -> Iterator[str]:
     config = uvicorn.Config(app, port=0, log_level="warning", ws="none")
     server = uvicorn.Server(config)
     socket = config.bind_socket()
+    socket.listen()  # until the service has started, requests wait
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
     try:

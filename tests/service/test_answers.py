@@ -6,15 +6,51 @@ from typing import Any
 
 import pytest
 from elasticsearch import AsyncElasticsearch
+from langchain_core.language_models import BaseChatModel
 
-from chat_service.answers import STOPPED, Answers, Question
+from chat_service.answers import STOPPED, Answer, Answers, Question
 from chat_service.app import create_app
 from chat_service.errors import ClosingError
+from chat_service.settings import turns_of
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from tests.service.models import BEGIN, END, FailingModel, HeldModel
 from tests.service.serving import Client, Event, events_of, serving, spoken_in, stored_in
 
 PATH = "/api/sessions/s/messages"
+QUESTION = Question("a key", text="Hello")
+
+
+class Place:
+    """A conversation of a new user, and the answers of any number of processes in it.
+
+    Args:
+        client: A client of Elasticsearch.
+        index: The index of the service.
+        agent: Whether an agent answers.
+    """
+
+    def __init__(self, client: AsyncElasticsearch, index: str, *, agent: bool) -> None:
+        self.user = uuid.uuid4().hex
+        self._store = AsyncElasticsearchChatStore(index, client=client)
+        self._agent = agent
+        self.history = self._store.scoped({"user": self.user}).session("s")
+
+    def answers(self, model: BaseChatModel) -> Answers:
+        """Return the answers of a process that has just started."""
+        return Answers(turns_of(model, self._store, agent=self._agent))
+
+    def ask(self, answers: Answers) -> Answer:
+        """Ask a question, always the same."""
+        return answers.ask(self.user, QUESTION, self.history)
+
+    async def texts(self) -> list[str]:
+        """Return the texts of what is stored."""
+        return [message.text for message in await self.history.aget_messages()]
+
+
+@pytest.fixture
+def place(async_client: AsyncElasticsearch, service_index: str, agent: bool) -> Place:
+    return Place(async_client, service_index, agent=agent)
 
 
 def begin(client: Client, key: str, text: str = "Hello") -> list[Event]:
@@ -107,9 +143,10 @@ def test_only_a_question_is_answered_again(held: Client, held_model: HeldModel) 
 
 
 def test_what_a_failing_model_has_said_is_stored_as_partial(
-    service_index: str, address: dict[str, Any]
+    service_index: str, address: dict[str, Any], agent: bool
 ) -> None:
-    with serving(create_app(FailingModel(), service_index, **address)) as url:
+    app = create_app(FailingModel(), service_index, agent=agent, **address)
+    with serving(app) as url:
         client = Client(url)
         with client.http:
             events = client.ask("Hello")
@@ -136,51 +173,40 @@ def test_answer_to_a_forgotten_conversation_is_not_stored(
 
 
 async def test_service_that_ends_stores_what_there_is_and_takes_no_more(
-    async_client: AsyncElasticsearch, service_index: str, held_model: HeldModel
+    place: Place, held_model: HeldModel
 ) -> None:
-    store = AsyncElasticsearchChatStore(service_index, client=async_client)
-    history = store.scoped({"user": uuid.uuid4().hex}).session("s")
-    answers = Answers(held_model)
-    answer = answers.ask("ada", Question("key", text="Hello"), history)
-    events = answer.events()
+    answers = place.answers(held_model)
+    events = place.ask(answers).events()
     while (await anext(events)).event != "token":
         pass
     closing = asyncio.create_task(answers.aclose(0))
     await asyncio.sleep(0)
     with pytest.raises(ClosingError):
-        answers.ask("bob", Question("key", text="Hello"), history)
+        answers.ask("somebody else", QUESTION, place.history)
     await closing
-    question, partial = await history.aget_messages()
+    question, partial = await place.history.aget_messages()
     assert (question.text, partial.text) == ("Hello", BEGIN)
     assert partial.response_metadata == {"partial": STOPPED}
 
 
-async def test_service_that_ends_waits_for_answers(
-    async_client: AsyncElasticsearch, service_index: str, held_model: HeldModel
-) -> None:
-    store = AsyncElasticsearchChatStore(service_index, client=async_client)
-    history = store.scoped({"user": uuid.uuid4().hex}).session("s")
-    answers = Answers(held_model)
-    answer = answers.ask("ada", Question("key", text="Hello"), history)
-    await answer.accepted()
+async def test_service_that_ends_waits_for_answers(place: Place, held_model: HeldModel) -> None:
+    answers = place.answers(held_model)
+    await place.ask(answers).accepted()
     closing = asyncio.create_task(answers.aclose(60))
     held_model.release()
     await closing
-    assert [message.text for message in await history.aget_messages()] == ["Hello", BEGIN + END]
+    assert await place.texts() == ["Hello", BEGIN + END]
 
 
 async def test_question_whose_answer_was_lost_is_answered_when_it_is_repeated(
-    async_client: AsyncElasticsearch, service_index: str, held_model: HeldModel
+    place: Place, held_model: HeldModel
 ) -> None:
-    store = AsyncElasticsearchChatStore(service_index, client=async_client)
-    history = store.scoped({"user": uuid.uuid4().hex}).session("s")
-    question = Question("key", text="Hello")
-    first = Answers(held_model).ask("ada", question, history)
+    first = place.ask(place.answers(held_model))
     await first.accepted()
     # As if the process was killed.
     first.stop(forget=True)
     await first.task
-    assert [message.text for message in await history.aget_messages()] == ["Hello"]
+    assert await place.texts() == ["Hello"]
     held_model.release()
-    await Answers(held_model).ask("ada", question, history).task
-    assert [message.text for message in await history.aget_messages()] == ["Hello", BEGIN + END]
+    await place.ask(place.answers(held_model)).task
+    assert await place.texts() == ["Hello", BEGIN + END]

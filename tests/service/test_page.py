@@ -13,9 +13,10 @@ from elasticsearch import Elasticsearch
 from langchain_core.messages import HumanMessage
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
+from chat_service.app import create_app
 from elasticsearch_chat_history import ElasticsearchChatStore
-from tests.service.models import BEGIN, END, HeldModel
-from tests.service.serving import Client
+from tests.service.models import BEGIN, END, CallingModel, HeldModel
+from tests.service.serving import Client, serving
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script> \"'&amp; שלום 👩‍👩‍👧"
 HEBREW = "שלום, מה שלומך?"
@@ -191,6 +192,27 @@ def test_tool_calls_are_folded(page: Page) -> None:
     expect(result).to_be_hidden()
     call.locator("summary").press("Enter")
     expect(result).to_be_visible()
+
+
+def test_answer_of_an_agent_is_followed_after_its_call_of_a_tool(
+    context: BrowserContext, service_index: str, address: dict[str, Any]
+) -> None:
+    pytest.importorskip("langchain")
+    model = CallingModel()
+    with serving(create_app(model, service_index, agent=True, **address)) as url:
+        page = context.new_page()
+        page.goto(url)
+        page.get_by_label("Message", exact=True).fill("What time is it?")
+        page.keyboard.press("Enter")
+        last = page.locator("#messages .text").last
+        expect(last).to_have_text(BEGIN)
+        page.reload()
+        page.locator("#sessions button").click()
+        expect(last).to_have_text(BEGIN)
+        model.release()
+        expect(last).to_have_text(BEGIN + END)
+        expect(page.locator("#messages details")).to_have_count(1)
+        expect(messages(page)).to_have_count(3)
 
 
 def test_page_is_used_with_the_keyboard(page: Page) -> None:

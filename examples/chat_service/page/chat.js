@@ -147,14 +147,18 @@ async function show(session, { title, found } = {}) {
   if (target) target.scrollIntoView({ block: "center" });
   else scrollDown();
   if (!target) byId("text").focus();
-  resume(page.at(-1));
+  resume();
 }
 
 /** Follow the answer that is being written to the last question, or have a lost one written. */
-function resume(last) {
-  const key = last?.metadata.request;
-  if (last?.message.type !== "human" || !key) return;
-  const body = { key, text: textOf(last), replaces: null };
+function resume() {
+  const last = state.messages.at(-1)?.message;
+  // An agent stores its calls of tools before it answers.
+  if (!last || (last.type === "ai" && !last.data.tool_calls?.length)) return;
+  const question = state.messages.findLast((one) => one.message.type === "human");
+  const key = question?.metadata.request;
+  if (!key) return;
+  const body = { key, text: textOf(question), replaces: null };
   send({ session: state.session, path: `${pathOf(state.session)}/messages`, body, keep: true });
 }
 
