@@ -32,6 +32,7 @@ nox.options.sessions = [
     "openai_agents",
     "faults",
     "demo",
+    "examples",
     "service_tests",
     "coverage",
 ]
@@ -69,6 +70,7 @@ OTHER_TESTS = [
     f"--ignore={folder}"
     for folder in (
         *AGENTS_TESTS,
+        "tests/examples",
         "tests/openai_agents",
         "tests/service",
         "tests/tools",
@@ -196,6 +198,14 @@ def demo(session: nox.Session) -> None:
     install(session, "demo")
     variables = server_variables(DEFAULT_SERVER)
     session.run("python", "examples/demo.py", *session.posargs, env=variables)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the other examples as their files say."""
+    install(session, "examples", "test", extra="agents")
+    chosen_folder = [] if names_files(session) else ["tests/examples"]
+    run_pytest(session, *chosen_folder, measured=False)
 
 
 @nox.session

@@ -232,7 +232,11 @@ NAMED_SESSIONS = [
 
 @pytest.mark.parametrize("step", STEPS)
 def test_command_is_one_that_is_checked(step: str) -> None:
-    program, *arguments = shlex.split(step)
+    words = shlex.split(step)
+    if "=" in words[0]:
+        variable = words.pop(0).partition("=")[0]
+        assert f'"{variable}"' in NOXFILE
+    program, *arguments = words
     if program == "docker":
         # Not run, as not every machine has an engine; the server is the one that nox starts.
         image, version = arguments[-1].split(":")
@@ -243,10 +247,13 @@ def test_command_is_one_that_is_checked(step: str) -> None:
         assert arguments[0] == "install"
         # An extra installs no other package of ours.
         whole = [re.sub(r"\[[\w-]+\]$", "", argument) for argument in arguments[1:]]
-        groups = [["-e", ".", "--group", group] for group in ("dev", "service")]
+        groups = [["-e", ".", "--group", group] for group in ("dev", "examples", "service")]
         assert whole in (["."], ["nox"], [PROJECT], *groups)
         for name in re.findall(r"\[([\w-]+)\]", " ".join(arguments)):
             assert f"\n{name} = [" in text_of("pyproject.toml")
+    elif program == "python":
+        assert (ROOT / "tests/examples").is_dir()  # which runs all of them
+        assert [(ROOT / argument).is_file() for argument in arguments] == [True]
     elif program == "uvicorn":
         # As the session `service` starts it.
         assert arguments[:2] == ["--app-dir", "examples"]

@@ -1,12 +1,14 @@
 """What LangChain itself does with the histories."""
 
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from langchain_core.chat_history import BaseChatMessageHistory
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
 
@@ -92,3 +94,87 @@ async def test_a_chain_takes_the_method_of_a_store(
     chain(store.session).invoke({"question": "a"}, config)
     await chain(async_store.session).ainvoke({"question": "b"}, config)
     assert texts(store.session(session_id).messages) == CONVERSATION
+
+
+def talking(
+    history: ElasticsearchChatMessageHistory, run: Callable[[Any], Any]
+) -> Callable[[str], Any]:
+    """Return a chain that is given messages, and no key for the earlier ones."""
+    remembering = RunnableWithMessageHistory(RunnableLambda(run), lambda _: history)
+    config: Any = {"configurable": {"session_id": history.session_id}}
+    return lambda text: remembering.invoke([HumanMessage(text)], config)
+
+
+def keyed(
+    history: ElasticsearchChatMessageHistory, run: Callable[[Any], Any]
+) -> Callable[[str], Any]:
+    """Return the same with keys, which is the remedy."""
+    remembering = RunnableWithMessageHistory(
+        RunnableLambda(lambda inputs: run(inputs["history"])),
+        lambda _: history,
+        input_messages_key="question",
+        history_messages_key="history",
+    )
+    config: Any = {"configurable": {"session_id": history.session_id}}
+    return lambda text: remembering.invoke({"question": text}, config)
+
+
+@deprecated
+@pytest.mark.parametrize(
+    ("chain_of", "stored"),
+    [(talking, ["old", "old", "new", "answer"]), (keyed, ["old", "new", "answer"])],
+)
+def test_what_expires_during_a_run_is_stored_anew_without_keys(
+    shared_index: str,
+    session_id: str,
+    client: Elasticsearch,
+    chain_of: Callable[..., Callable[[str], Any]],
+    stored: list[str],
+) -> None:
+    def run(_: Any) -> AIMessage:
+        while expiring.messages:
+            time.sleep(0.05)
+        return AIMessage("answer")
+
+    store = ElasticsearchChatStore(shared_index, client=client)
+    expiring = store.session(session_id, ttl=timedelta(seconds=2))
+    expiring.add_message(HumanMessage("old"))
+    chain_of(expiring, run)("new")
+    assert texts(store.session(session_id).messages) == stored
+
+
+@deprecated
+@pytest.mark.parametrize(
+    ("chain_of", "stored"),
+    [(talking, ["meanwhile", "answer"]), (keyed, ["meanwhile", "new", "answer"])],
+)
+def test_what_another_run_adds_meanwhile_costs_the_question_without_keys(
+    shared_index: str,
+    session_id: str,
+    client: Elasticsearch,
+    chain_of: Callable[..., Callable[[str], Any]],
+    stored: list[str],
+) -> None:
+    def run(_: Any) -> AIMessage:
+        history.add_message(HumanMessage("meanwhile"))
+        return AIMessage("answer")
+
+    history = ElasticsearchChatStore(shared_index, client=client).session(session_id)
+    chain_of(history, run)("new")
+    assert texts(history.messages) == stored
+
+
+@deprecated
+def test_a_chain_swallows_the_error_of_what_it_could_not_store(
+    index: str, client: Elasticsearch, admin: Elasticsearch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(_: Any) -> AIMessage:
+        admin.indices.add_block(index=index, block="write")
+        return AIMessage("answer")
+
+    history = ElasticsearchChatStore(index, client=client, max_retries=0).session("s")
+    history.add_message(HumanMessage("old"))
+    assert keyed(history, run)("new").text == "answer"
+    assert texts(history.messages) == ["old"]
+    logged = [one for one in caplog.records if one.name == "langchain_core.callbacks.manager"]
+    assert "MessagesNotStoredError" in logged[0].getMessage()
