@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
-from agents import Agent, RunConfig, Runner, SessionSettings, function_tool
+from agents import Agent, RunConfig, Runner, RunState, SessionSettings, function_tool
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from openai import BadRequestError
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore
 from elasticsearch_chat_history.openai_agents import ElasticsearchSession
@@ -229,6 +231,58 @@ async def test_a_run_gets_as_many_items_as_the_settings_say(
     await Runner.run(agent, "3", session=session, run_config=config)
     assert summary(model.inputs[2]) == ["assistant One.", "user 2", "assistant Two.", "user 3"]
     assert len(await session.get_items(limit=100)) == 6
+
+
+def locked() -> BadRequestError:
+    """Return what the API answers while another run holds its conversation."""
+    response: Any = httpx.Response(400, request=httpx.Request("POST", "https://api.invalid"))
+    return BadRequestError("locked", response=response, body={"code": "conversation_locked"})
+
+
+@RUNS
+async def test_a_request_that_a_locked_conversation_refused_is_made_again(
+    start: Any, session: ElasticsearchSession
+) -> None:
+    # The second request is refused: input, call and result are there by then.
+    agent, model = adder([calls("add", a=1, b=2)], locked(), [says("It is 3.")])
+    assert await start(agent, "What is 1 + 2?", session) == "It is 3."
+    assert model.inputs[1] == model.inputs[2]
+    stored = await session.get_items()
+    assert [line.split()[0] for line in summary(stored)] == [
+        "user",
+        "function_call",
+        "function_call_output",
+        "assistant",
+    ]
+    assert stored[:3] == model.inputs[2]
+
+
+@function_tool(needs_approval=True)
+def remove(path: str) -> str:
+    """Remove a file."""
+    return f"{path} is gone"
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_run_that_a_person_approves_is_stored_once(
+    approved: bool, session: ElasticsearchSession, store: AsyncElasticsearchChatStore
+) -> None:
+    model = ScriptedModel([calls("remove", path="a.txt")], [says("Done.")])
+    agent = Agent(name="remover", model=model, tools=[remove])
+    paused = await Runner.run(agent, "Remove a.txt", session=session)
+    (waiting,) = paused.interruptions
+    assert summary(await session.get_items())[0] == "user Remove a.txt"
+    # As another process does it, some time later.
+    state = await RunState.from_json(agent, paused.to_state().to_json())
+    (waiting,) = state.get_interruptions()
+    state.approve(waiting) if approved else state.reject(waiting)
+    again = ElasticsearchSession(session.session_id, store)
+    resumed = await Runner.run(agent, state, session=again)
+    assert resumed.final_output == "Done."
+    question, call, result, answer = summary(await session.get_items())
+    assert (question, call) == ("user Remove a.txt", "function_call remove")
+    assert ("a.txt is gone" in result) is approved
+    assert answer == "assistant Done."
 
 
 async def test_the_runner_takes_back_what_a_locked_conversation_refused(
