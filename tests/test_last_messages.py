@@ -5,7 +5,7 @@ import random
 import pytest
 
 from elasticsearch_chat_history._queries import last_messages
-from elasticsearch_chat_history._queries.last_messages import LastMessages
+from elasticsearch_chat_history._queries.last_messages import NewestSearch
 
 NOW = 1_700_000_000_000
 HOUR = 3_600_000
@@ -15,7 +15,7 @@ def search(
     times: list[int], limit: int, since: int | None = None
 ) -> tuple[list[int], int, int | None]:
     """Search as a shard does that keeps `times` in this order; return hits, visits and start."""
-    last = LastMessages(limit, NOW, since)
+    last = NewestSearch(limit, NOW, since)
     visited_in_all = 0
     while True:
         matching = [time for time in times if last.since is None or time >= last.since]
@@ -23,7 +23,7 @@ def search(
         stopped = last.most_visited is not None and len(matching) >= last.most_visited
         visited_in_all += len(visited)
         found = sorted(visited, reverse=True)[:limit]
-        if last.finished([{"sort": [str(time)]} for time in found], stopped=stopped):
+        if last.finished(found, stopped=stopped):
             return found, visited_in_all, last.since
 
 
@@ -75,6 +75,16 @@ def test_a_time_after_which_messages_were_deleted_costs_a_new_search() -> None:
     assert search(times[:-25], 20, since=times[-30])[0] == times[-26:-46:-1]
 
 
+def test_messages_that_are_deleted_between_two_searches_end_it_too() -> None:
+    times = [NOW - 1000 * number for number in range(10_000)][::-1]
+    last = NewestSearch(20, NOW)
+    assert not last.finished(times[80:100][::-1], stopped=True)
+    searches = 0
+    while not last.finished([] if last.since else times[9::-1], stopped=False):
+        searches += 1
+        assert searches < 100
+
+
 def test_any_session_in_any_order_is_found() -> None:
     chance = random.Random(7)
     for _ in range(200):
@@ -82,3 +92,53 @@ def test_any_session_in_any_order_is_found() -> None:
         times = [NOW - chance.randrange(spread) for _ in range(chance.randrange(1, 2000))]
         limit = chance.randrange(1, 60)
         assert search(times, limit)[0] == sorted(times, reverse=True)[:limit]
+
+
+def sessions(
+    messages: list[tuple[int, str]], limit: int, since: int | None = None
+) -> tuple[list[tuple[int, str]], int]:
+    """Search as a shard does that keeps messages in this order; return sessions and visits."""
+    search = NewestSearch(limit, NOW, since)
+    visited_in_all = 0
+    while True:
+        matching = [one for one in messages if search.since is None or one[0] >= search.since]
+        visited = matching[: search.most_visited]
+        stopped = search.most_visited is not None and len(matching) >= search.most_visited
+        visited_in_all += len(visited)
+        newest: dict[str, int] = {}
+        for time, session in visited:
+            newest[session] = max(time, newest.get(session, 0))
+        found = sorted(((time, one) for one, time in newest.items()), reverse=True)[:limit]
+        if search.finished([time for time, _ in found], stopped=stopped):
+            return found, visited_in_all
+
+
+def test_the_newest_sessions_are_found_without_visiting_all_messages() -> None:
+    messages = [(NOW - 1000 * number, f"s{number // 4}") for number in range(20_000)][::-1]
+    found, visited = sessions(messages, 20)
+    assert found == [(NOW - 4_000 * number, f"s{number}") for number in range(20)]
+    assert visited < 2_000
+    assert sessions(messages, 20, since=found[-1][0]) == (found, 77)
+
+
+def test_a_session_that_holds_the_newest_messages_hides_no_other() -> None:
+    older = [(NOW - 1000 * number, f"s{number // 10}") for number in range(100, 20_000)]
+    messages = [*older[::-1], *((NOW - 1000 * number, "long") for number in range(100))]
+    found, visited = sessions(messages, 20)
+    assert [session for _, session in found] == ["long", *(f"s{n}" for n in range(10, 29))]
+    assert visited < 4_000
+
+
+def test_the_newest_sessions_of_any_index_are_found() -> None:
+    chance = random.Random(8)
+    for _ in range(200):
+        spread, names = 10 ** chance.randrange(1, 12), chance.randrange(1, 300)
+        messages = [
+            (NOW - chance.randrange(spread), f"s{chance.randrange(names)}")
+            for _ in range(chance.randrange(1, 2000))
+        ]
+        limit = chance.randrange(1, 60)
+        every = {session: time for time, session in sorted(messages)}
+        newest = sorted(((time, session) for session, time in every.items()), reverse=True)
+        found, _ = sessions(messages, limit)
+        assert [time for time, _ in found] == [time for time, _ in newest[:limit]]

@@ -1,14 +1,13 @@
 """Lists of sessions: positions, aggregations and summaries."""
 
 import json
-import pickle
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage, message_to_dict
 
-from elasticsearch_chat_history import ChatHistoryError, SessionSummary, StoredMessage
+from elasticsearch_chat_history import SessionSummary, StoredMessage
 from elasticsearch_chat_history._queries.selection import messages_only
 from elasticsearch_chat_history._queries.session_lists import (
     behind,
@@ -19,7 +18,6 @@ from elasticsearch_chat_history._queries.session_lists import (
     summaries_by_id,
     summaries_of,
     summary_of,
-    too_far,
 )
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -122,11 +120,3 @@ def test_a_summary_tells_what_the_answer_says(key: Any) -> None:
         StoredMessage("c", "s", first_at, HumanMessage("Hello"), {"user": "u1"}),
         summary.cursor,
     )
-
-
-def test_the_error_of_a_page_too_far_down_says_what_to_do() -> None:
-    error = too_far("chats", 10_000)
-    assert isinstance(error, ChatHistoryError)
-    assert "10000" in str(error)
-    assert 'order="id"' in str(error)
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301  # made here

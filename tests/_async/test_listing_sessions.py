@@ -15,8 +15,9 @@ from elasticsearch_chat_history import (
     ChatHistoryError,
     SessionSummary,
 )
-from elasticsearch_chat_history._async.store import listing
+from elasticsearch_chat_history._async.store import listing, newest_sessions
 from elasticsearch_chat_history._documents.clock import CLOCK
+from elasticsearch_chat_history._queries import last_messages
 from elasticsearch_chat_history._queries.cursors import cursor_of
 from elasticsearch_chat_history._requests.state import transport_state
 from tests.support.client_requests import Request, before_each, recorded
@@ -179,36 +180,72 @@ async def test_what_ttl_hides_is_not_listed(
 
 
 @pytest.fixture
-def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the list of the most recent sessions end after eight."""
-    monkeypatch.setattr(listing, "FIRST_WINDOW", 3)
-    monkeypatch.setattr(listing, "MAX_HITS", 8)
+def small_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each search visit and return very little, so that every page takes many of them."""
+    monkeypatch.setattr(last_messages, "MOST_VISITED", 4)
+    monkeypatch.setattr(newest_sessions, "MAX_HITS", 3)
 
 
-@pytest.mark.usefixtures("small_windows")
-@pytest.mark.parametrize("limit", [1, 3, 4, 5, 8])
-async def test_behind_the_most_recent_sessions_is_an_error_that_says_what_to_do(
-    many_sessions: AsyncElasticsearchChatStore, limit: int
+@pytest.mark.usefixtures("small_searches")
+@pytest.mark.parametrize("prefix", [None, "a-"])
+@pytest.mark.parametrize("limit", [1, 3, 4, 5, 8, 100])
+async def test_the_most_recent_are_exact_however_many_searches_it_takes(
+    many_sessions: AsyncElasticsearchChatStore, limit: int, prefix: str | None
 ) -> None:
-    listed: list[SessionSummary] = []
-    while len(listed) < 8:
-        listed += await many_sessions.alist_sessions(
-            limit=limit, after=listed[-1] if listed else None
-        )
-    assert rows_of(listed) == expected_rows(DOCUMENTS, "recent")[:8]
-    with pytest.raises(ChatHistoryError, match=r'more sessions than the 8 .* order="id"'):
-        await many_sessions.alist_sessions(limit=limit, after=listed[-1])
-
-
-@pytest.mark.usefixtures("small_windows")
-@pytest.mark.parametrize("limit", [1, 3, 4, 5, 8])
-async def test_exactly_at_the_end_of_what_can_be_listed_is_an_empty_page(
-    many_sessions: AsyncElasticsearchChatStore, limit: int
-) -> None:
-    pages = await pages_of(many_sessions, limit, prefix="a-")
-    matching = [one for one in DOCUMENTS if one["session_id"].startswith("a-")]
+    pages = await pages_of(many_sessions, limit, prefix=prefix)
+    matching = [one for one in DOCUMENTS if one["session_id"].startswith(prefix or "")]
     assert rows_of([one for page in pages for one in page]) == expected_rows(matching, "recent")
-    assert len(expected_rows(matching, "recent")) == 8
+
+
+@pytest.mark.usefixtures("small_searches")
+async def test_a_session_with_the_newest_messages_of_all_hides_no_other(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    await chats.create_if_missing()
+    documents = [
+        own_document(f"s{number}", (BEGIN + number) * 1000, HumanMessage("Hello"))
+        for number in range(40)
+    ]
+    documents += [
+        # It had messages between all others as well.
+        own_document("long", (BEGIN + 1000 * (number % 2) + number) * 1000, HumanMessage("Hello"))
+        for number in range(100)
+    ]
+    store(admin, index, documents)
+    for _ in range(2):  # with and without what the first call has learnt
+        for limit in (1, 7, 30):
+            pages = await pages_of(chats, limit)
+            assert rows_of([one for page in pages for one in page]) == expected_rows(
+                documents, "recent"
+            )
+
+
+async def test_the_most_recent_of_many_sessions_take_few_requests(
+    index: str,
+    async_client: AsyncElasticsearch,
+    admin: Elasticsearch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(last_messages, "MOST_VISITED", 40)
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    await chats.create_if_missing()
+    documents = [
+        own_document(f"s{number}", (BEGIN + 1000 * number) * 1000, HumanMessage("Hello"))
+        for number in range(200)
+    ]
+    store(admin, index, documents)
+    first = await chats.alist_sessions(limit=5)
+    second = await chats.alist_sessions(limit=5, after=first[-1])
+    assert rows_of(first + second) == expected_rows(documents, "recent")[:10]
+    requests = recorded(async_client)
+    assert await chats.alist_sessions(limit=5) == first
+    # The point in time, its two searches, and its end.
+    assert len(requests) == 4
+    requests.clear()
+    assert await chats.alist_sessions(limit=5, after=second[-1]) != second
+    # One more finds those that have newer messages.
+    assert len(requests) == 5
 
 
 async def test_what_happens_between_the_requests_of_a_page_does_not_change_it(

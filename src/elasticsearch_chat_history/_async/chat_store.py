@@ -307,10 +307,10 @@ class AsyncElasticsearchChatStore:
         if any of its messages match, and its summary counts these only. Counts and order are exact
         on any number of shards.
 
-        In the order `"id"`, all sessions can be listed page by page; one that exists all the time
-        is listed exactly once, whatever is written meanwhile. In the order `"recent"`, the 10,000
-        most recent can be listed. A session that gets a message meanwhile moves to the front and
-        is not repeated; one that loses its last message moves back, and may be repeated. See
+        All sessions can be listed page by page. In the order `"id"`, one that exists all the time
+        is listed exactly once, whatever is written meanwhile. In the order `"recent"`, a session
+        that gets a message meanwhile moves to the front and is not repeated; one that loses its
+        last message moves back, and may be repeated. See
         https://www.elastic.co/docs/reference/elasticsearch/rest-apis/collapse-search-results and
         https://www.elastic.co/docs/reference/aggregations/search-aggregations-bucket-composite-aggregation
 
@@ -330,7 +330,6 @@ class AsyncElasticsearchChatStore:
             `last_message` is None, and a line is logged.
 
         Raises:
-            ChatHistoryError: The page comes after the 10,000 most recent sessions.
             ValueError: `order`, `limit` or `metadata` has an unusable value, or `after` is no
                 cursor of this method.
             TypeError: An argument is of the wrong type.

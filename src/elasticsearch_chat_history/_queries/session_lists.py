@@ -12,7 +12,7 @@ from elasticsearch_chat_history._documents.document import (
     stored_message_of,
     time_of,
 )
-from elasticsearch_chat_history._errors import ChatHistoryError, UnreadableMessageError
+from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._queries.cursors import cursor_of, values_in
 from elasticsearch_chat_history._queries.selection import (
     MAX_HITS,
@@ -38,8 +38,6 @@ SESSIONS_AT_ONCE = 500
 MESSAGES_EACH = 2
 # Keys are small; their number is bounded by `search.max_buckets`, 65,536.
 KEYS_AT_ONCE = 10_000
-# How many of the most recent sessions to search first for a later page.
-FIRST_WINDOW = 1_000
 # Which calls take the cursor of a session.
 CURSOR = "session"
 # Groups by session, in the order of the ids.
@@ -83,6 +81,11 @@ def checked_after(after: object) -> Position | None:
         )
     last_at, session_id = values_in(after, CURSOR, int, str)
     return -last_at, session_id
+
+
+def sessions_clause(session_ids: Sequence[str]) -> dict[str, Any]:
+    """Return the clause that finds the messages of these sessions."""
+    return {"terms": {"session_id": list(session_ids)}}
 
 
 def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:
@@ -192,12 +195,3 @@ def behind(positions: list[Position], after: Position | None) -> list[Position]:
     """Return the positions that come after that of a session when it was listed."""
     # Both sides compare ids by code points, which is also the order of their UTF-8.
     return positions if after is None else positions[bisect_right(positions, after) :]
-
-
-def too_far(index: str, most: int) -> ChatHistoryError:
-    """Return the error for a page of sessions beyond the last one that can be listed."""
-    return ChatHistoryError(
-        f"Index {index!r} has more sessions than the {most} that can be listed from the most "
-        'recent one down. List them with order="id", which has no limit, or name fewer with '
-        "prefix or metadata."
-    )

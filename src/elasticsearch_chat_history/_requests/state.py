@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, MutableMapping
 
 
-MAX_WINDOW_STARTS = 10_000
+MAX_WINDOWS = 10_000
 
 
 def _no_event_loop() -> None:
     return None
 
 
-class WindowStarts:
-    """The times since which the last messages of very long sessions are, from earlier reads."""
+class Windows:
+    """Where searches for the newest messages or sessions began, where there are very many."""
 
-    def __init__(self, most: int = MAX_WINDOW_STARTS) -> None:
+    def __init__(self, most: int = MAX_WINDOWS) -> None:
         self._most = most
-        self._starts: dict[Hashable, tuple[int, int]] = {}
+        self._known: dict[Hashable, tuple[int, int]] = {}
 
-    def get(self, session: Hashable, limit: int) -> int | None:
-        """Return the time in milliseconds after which there were `limit` messages, if known."""
-        found, start = self._starts.get(session, (0, 0))
-        return start if limit <= found else None
+    def get(self, key: Hashable, limit: int) -> int | None:
+        """Return what was remembered for at least `limit` of them, in milliseconds."""
+        found, milliseconds = self._known.get(key, (0, 0))
+        return milliseconds if limit <= found else None
 
-    def remember(self, session: Hashable, limit: int, start: int) -> None:
-        """Remember a time for a session, and forget the oldest of too many."""
-        self._starts.pop(session, None)
-        self._starts[session] = (limit, start)
-        if len(self._starts) > self._most:
-            self._starts.pop(next(iter(self._starts)), None)
+    def remember(self, key: Hashable, limit: int, milliseconds: int) -> None:
+        """Remember a time or a width, and forget the oldest of too many."""
+        self._known.pop(key, None)
+        self._known[key] = (limit, milliseconds)
+        if len(self._known) > self._most:
+            self._known.pop(next(iter(self._known)), None)
 
 
 class TransportState:
@@ -56,7 +56,9 @@ class TransportState:
         self.message_bytes: dict[str, int] = {}
         # How many hits each index allows at once, if fewer than usual.
         self.max_hits: dict[str, int] = {}
-        self.window_starts = WindowStarts()
+        self.window_starts = Windows()
+        # How far back the sessions of a further page go, in milliseconds.
+        self.window_widths = Windows()
         self._queues: MutableMapping[Hashable, FlushQueue] = WeakValueDictionary()
         self._event_loop: Callable[[], asyncio.AbstractEventLoop | None] = _no_event_loop
 

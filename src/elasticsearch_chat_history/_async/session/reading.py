@@ -15,7 +15,7 @@ from elasticsearch_chat_history._documents.document import (
 )
 from elasticsearch_chat_history._queries.filters import maybe_of_types, milliseconds_now
 from elasticsearch_chat_history._queries.last_messages import (
-    LastMessages,
+    NewestSearch,
     without_leading_orphans,
 )
 from elasticsearch_chat_history._queries.selection import (
@@ -244,7 +244,7 @@ class AsyncSessionReader:
         # What was found with other filters says nothing.
         since = None if self._filters else starts.get(key, limit)
         until = milliseconds_now() if self._until is None else self._until
-        last = LastMessages(limit, until, since)
+        last = NewestSearch(limit, until, since)
         while True:
             found = await self._search(
                 size,
@@ -255,9 +255,10 @@ class AsyncSessionReader:
                 terminate_after=last.most_visited,
             )
             hits = found["hits"]["hits"]
-            if last.finished(hits, stopped=found.body.get("terminated_early", False)):
+            times = [int(hit["sort"][0]) for hit in hits]
+            if last.finished(times, stopped=found.body.get("terminated_early", False)):
                 if last.since is not None and not self._filters:
-                    starts.remember(key, limit, int(hits[-1]["sort"][0]))
+                    starts.remember(key, limit, times[-1])
                 return oldest_first(hits)
 
     async def _collect_again(self, size: PageSize, limit: int | None) -> list[Hit]:

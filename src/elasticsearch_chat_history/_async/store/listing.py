@@ -4,38 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import ApiError, BadRequestError, TransportError
+from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._async.index.paging import AsyncPages
+from elasticsearch_chat_history._async.store.newest_sessions import AsyncNewestSessions
 from elasticsearch_chat_history._queries.selection import (
-    MAX_HITS,
     PIT_KEEP_ALIVE,
     Selection,
     messages_only,
 )
 from elasticsearch_chat_history._queries.session_lists import (
-    FIRST_WINDOW,
     KEYS_AT_ONCE,
     MESSAGES_EACH,
     SESSIONS_AT_ONCE,
-    behind,
     hits_in,
     keys_by_id,
-    newest_sessions,
-    positions_in,
-    positions_of,
-    recent_order,
+    sessions_clause,
     summaries_by_id,
     summaries_of,
     summary_of,
-    too_far,
 )
 from elasticsearch_chat_history._requests.failures import (
     is_lost_point_in_time,
     is_refused_answer,
     is_retriable,
-    lacks_sessions,
-    max_hits_in,
     missing_index_ignored,
 )
 
@@ -117,12 +109,13 @@ class AsyncSessionListing:
         # One point in time for all requests, so that nothing changes between them.
         pit = {"id": await self._index.open_point_in_time(), "keep_alive": PIT_KEEP_ALIVE}
         try:
-            wanted = [session_id for _, session_id in await self._window(limit, after, pit)]
+            newest = AsyncNewestSessions(self._index, self._filters, pit)
+            wanted = [session_id for _, session_id in await newest.page(limit, after)]
             size = self._pages.size(SESSIONS_AT_ONCE, messages_each=MESSAGES_EACH)
             summaries: list[SessionSummary] = []
             while len(summaries) < len(wanted):
                 ids = wanted[len(summaries) : len(summaries) + size.messages]
-                filters = [*self._filters, {"terms": {"session_id": ids}}]
+                filters = [*self._filters, sessions_clause(ids)]
                 found = await self._summaries(filters, summaries_of(ids), size, pit)
                 if found is not None:
                     by_id = {summary.session_id: summary for summary in found}
@@ -131,71 +124,14 @@ class AsyncSessionListing:
         finally:
             await self._index.close_point_in_time(pit["id"])
 
-    async def _window(
-        self, limit: int, after: Position | None, pit: dict[str, str]
-    ) -> list[Position]:
-        """Return the positions of the first `limit` sessions after `after`.
-
-        A search with `collapse` cannot continue after a hit of this sort, so each page is searched
-        from the most recent session on:
-        https://www.elastic.co/docs/reference/elasticsearch/rest-apis/collapse-search-results
-        """
-        found: list[Position] = []
-        for size in (limit,) if after is None else (FIRST_WINDOW, MAX_HITS):
-            newest = await self._newest(size, pit)
-            found = behind(newest, after)[:limit]
-            if len(found) == limit or len(newest) < size:
-                return found
-        if not found:
-            count, _ = await self._count_keys(MAX_HITS + 1, pit=pit)
-            if count > MAX_HITS:
-                raise too_far(self._index.name, MAX_HITS)
-        return found
-
-    async def _newest(self, size: int, pit: dict[str, str]) -> list[Position]:
-        if size > self._index.max_hits:
-            return await self._newest_of_all(size, pit)
-        try:
-            found = await self._search(
-                pit=pit,
-                size=size,
-                collapse={"field": "session_id"},
-                sort=recent_order(),
-                source=False,
-                track_total_hits=False,
-                filter_path=["pit_id", "hits.hits.sort", "error"],
-            )
-        except BadRequestError as error:
-            if lacks_sessions(error):
-                return []
-            if max_hits_in(error) is not None:
-                return await self._newest_of_all(size, pit)
-            raise
-        return positions_of(found.body.get("hits", {}).get("hits", []))
-
-    async def _newest_of_all(self, size: int, pit: dict[str, str]) -> list[Position]:
-        """Return the same from an index that does not allow so many hits."""
-        found = await self._search(
-            pit=pit,
-            size=0,
-            track_total_hits=False,
-            aggregations=newest_sessions(size),
-            filter_path=["pit_id", "aggregations.sessions.buckets"],
-        )
-        return positions_in(found.body.get("aggregations", {}).get("sessions", {}))
-
-    async def _count_keys(
-        self, most: int, after: str | None = None, pit: dict[str, str] | None = None
-    ) -> tuple[int, str | None]:
+    async def _count_keys(self, most: int, after: str | None = None) -> tuple[int, str | None]:
         """Return how many sessions come after `after`, up to `most`, and the last one of them."""
         found = await self._search(
-            pit=pit,
             size=0,
             track_total_hits=False,
             aggregations=keys_by_id(most, after),
             # The sessions are only counted.
             filter_path=[
-                "pit_id",
                 "aggregations.sessions.after_key",
                 "aggregations.sessions.buckets.doc_count",
             ],
@@ -203,17 +139,12 @@ class AsyncSessionListing:
         sessions = found.body.get("aggregations", {}).get("sessions", {})
         return len(sessions.get("buckets", [])), sessions.get("after_key", {}).get("session_id")
 
-    async def _search(self, *, pit: dict[str, str] | None = None, **arguments: Any) -> Any:
-        where = {} if pit is None else {"pit": pit}
-        found = await self._index.search(
+    async def _search(self, **arguments: Any) -> Any:
+        return await self._index.search(
             query=messages_only(self._filters),
-            **where,
             **arguments,
             worth_retrying=lambda error: is_retriable(error) or is_refused_answer(error),
         )
-        if pit is not None:
-            pit["id"] = found["pit_id"]
-        return found
 
     async def _summaries(
         self,
