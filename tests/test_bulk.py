@@ -10,8 +10,8 @@ from langchain_core.messages import HumanMessage
 
 from elasticsearch_chat_history._documents.document import Document, documents_of
 from elasticsearch_chat_history._documents.fields import GUARD, IndexLayout
-from elasticsearch_chat_history._requests.bulk import failures_in, lines_of
-from elasticsearch_chat_history._requests.failures import failure_of_request
+from elasticsearch_chat_history._requests.bulk import created_in, failure_of_created, lines_of
+from elasticsearch_chat_history._requests.failures import Failure, failure_of_request
 from tests.support.api_errors import refusal
 
 COMPLETE = IndexLayout(complete=True)
@@ -45,6 +45,10 @@ def test_routing_goes_with_the_action() -> None:
 
 def item(status: int, kind: str = "some_exception", reason: str = "") -> dict[str, Any]:
     return {"create": {"status": status, "error": {"type": kind, "reason": reason}}}
+
+
+def failures_in(answer: dict[str, Any]) -> list[Failure | None]:
+    return [failure_of_created(one) for one in created_in(answer)]
 
 
 def test_what_exists_already_is_stored() -> None:

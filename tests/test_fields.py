@@ -13,7 +13,6 @@ from elasticsearch_chat_history._documents.fields import (
     VECTOR_PROPERTY,
     IndexLayout,
     report_on,
-    write_guard,
 )
 from elasticsearch_chat_history._requests.failures import index_is_unprepared
 from tests.support.documents import OWN_MAPPINGS
@@ -87,8 +86,8 @@ def test_history_may_have_any_type() -> None:
 
 
 def test_a_write_guards_the_fields_that_it_needs() -> None:
-    assert write_guard(IndexLayout(complete=True)) == {"session_id": GUARD, "seq": GUARD}
-    assert write_guard(IndexLayout(complete=False)) == {"session_id": GUARD}
+    assert IndexLayout(complete=True).write_guard == {"session_id": GUARD, "seq": GUARD}
+    assert IndexLayout(complete=False).write_guard == {"session_id": GUARD}
 
 
 def test_an_index_that_changed_is_told_from_other_failures() -> None:

@@ -11,8 +11,8 @@ from elasticsearch_chat_history._documents.fields import PROPERTIES, VECTOR
 from elasticsearch_chat_history._reporting import (
     FIELD,
     SIGNER_HINT,
+    Logged,
     describe,
-    logged,
     with_hint,
 )
 from tests.support.api_errors import refusal
@@ -153,7 +153,7 @@ def test_an_error_of_another_kind_is_not_quoted() -> None:
 def test_a_failure_is_one_line_and_passes_through(
     error: Exception, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(type(error)) as caught, logged("It failed"):
+    with pytest.raises(type(error)) as caught, Logged("It failed", None):
         raise error
     assert caught.value is error
     (record,) = caplog.records
@@ -166,6 +166,6 @@ def test_a_failure_is_one_line_and_passes_through(
 def test_what_elasticsearch_has_no_part_in_is_not_logged(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(type(error)), logged("It failed"):
+    with pytest.raises(type(error)), Logged("It failed", None):
         raise error
     assert caplog.records == []

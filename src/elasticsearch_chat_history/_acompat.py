@@ -115,16 +115,21 @@ class AsyncSignal:
     """Wakes the one task that waits for it; a wake-up before the wait is not lost."""
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._woken = False
+        self._waiter: asyncio.Future[None] | None = None
 
     def wake(self) -> None:
         """End the current wait, or else the next one."""
-        self._event.set()
+        self._woken = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def wait(self) -> None:
         """Wait for a wake-up and use it up."""
-        await self._event.wait()
-        self._event.clear()
+        if not self._woken:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._woken = False
 
 
 class Signal:

@@ -181,6 +181,8 @@ def either(name: str, value: Value | None, old_name: str, old_value: Value | Non
 
 def is_encodable(text: str) -> bool:
     """Tell whether `text` can be written as UTF-8, that is, holds no lone surrogates."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

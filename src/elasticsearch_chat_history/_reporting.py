@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from elasticsearch import (
     ApiError,
@@ -18,11 +17,12 @@ from elasticsearch import (
 from elasticsearch_chat_history._errors import MessagesNotStoredError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
 LOGGER = logging.getLogger("elasticsearch_chat_history")
 CLIENT_VERSION = __version__[0]
+Given = TypeVar("Given")
 
 # A reason may quote what was sent, such as a value that could not be parsed, or a whole document
 # that found no shard. So a reason is told where its form shows that it does not, and of it what is
@@ -156,18 +156,28 @@ def _harmless_reason(kind: str, reason: str) -> str:
     return ""
 
 
-@contextmanager
-def logged(failure: str) -> Iterator[None]:
-    """Write one log line, beginning with `failure`, for an error of the Elasticsearch client."""
-    try:
-        yield
-    except ApiError as error:
-        # No traceback: it would hold what was sent.
-        LOGGER.error("%s: %s", failure, describe(error))  # noqa: TRY400
-        raise
-    except MessagesNotStoredError as error:
-        LOGGER.error("%s: %s", failure, error)  # noqa: TRY400
-        raise
-    except TransportError as error:
-        LOGGER.error("Error connecting to Elasticsearch: %s", describe(error))  # noqa: TRY400
-        raise
+class Logged(Generic[Given]):
+    """A `with` block that writes one log line for an error of the Elasticsearch client.
+
+    Args:
+        failure: How the line begins.
+        given: What the block works with.
+    """
+
+    # A class, as each call of ours has one: a generator would take three times the time.
+    def __init__(self, failure: str, given: Given) -> None:
+        self._failure = failure
+        self._given = given
+
+    def __enter__(self) -> Given:
+        """Return what the block works with."""
+        return self._given
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Write the line, without a traceback, which would hold what was sent."""
+        if isinstance(error, ApiError):
+            LOGGER.error("%s: %s", self._failure, describe(error))
+        elif isinstance(error, MessagesNotStoredError):
+            LOGGER.error("%s: %s", self._failure, error)
+        elif isinstance(error, TransportError):
+            LOGGER.error("Error connecting to Elasticsearch: %s", describe(error))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -41,7 +40,7 @@ from elasticsearch_chat_history._queries.search_request import (
     search_request,
 )
 from elasticsearch_chat_history._queries.selection import MAX_HITS, PAGE_SIZE
-from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._reporting import Logged
 from elasticsearch_chat_history._results import SearchHit, StoredMessage, StoreResult
 
 if TYPE_CHECKING:
@@ -692,12 +691,9 @@ class AsyncElasticsearchChatMessageHistory(AsyncHistoryInterface):
             raise ChatHistoryError(f"{self!r} was closed; create a new one.")
         return self._session
 
-    @contextmanager
-    def _open(self, failure: str) -> Iterator[AsyncSession]:
+    def _open(self, failure: str) -> Logged[AsyncSession]:
         """Give the session to a `with` block, and log an error of Elasticsearch as `failure`."""
-        session = self._open_session()
-        with logged(failure):
-            yield session
+        return Logged(failure, self._open_session())
 
 
 def history_of(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,7 @@ from elasticsearch_chat_history._queries.session_lists import (
     checked_order,
     checked_page_limit,
 )
-from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._reporting import Logged
 from elasticsearch_chat_history._results import ImportResult, SearchHit, SessionSummary
 
 if TYPE_CHECKING:
@@ -837,12 +836,9 @@ class AsyncElasticsearchChatStore:
             )
         return self._chat_index
 
-    @contextmanager
-    def _open(self, failure: str) -> Iterator[AsyncChatIndex]:
+    def _open(self, failure: str) -> Logged[AsyncChatIndex]:
         """Give the index to a `with` block, and log an error of Elasticsearch as `failure`."""
-        index = self._open_index()
-        with logged(failure):
-            yield index
+        return Logged(failure, self._open_index())
 
     async def _delete(self, portions: Iterable[Clauses]) -> int:
         deleted = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -165,12 +165,11 @@ def time_ordered_id(seq: int) -> str:
     6.2, method 3). The other 62 come from the operating system, so that forked processes differ.
     """
     milliseconds, microseconds = divmod(seq, 1000)
-    value = milliseconds & (1 << 48) - 1
-    value = value << 4 | 0x7
-    value = value << 12 | microseconds * 4096 // 1000
-    value = value << 2 | 0b10
-    value = value << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=value))
+    time = f"{milliseconds & (1 << 48) - 1:012x}"
+    fraction = microseconds * 4096 // 1000
+    rest = os.urandom(8).hex()
+    variant = "89ab"[int(rest[0], 16) & 3]
+    return f"{time[:8]}-{time[8:]}-7{fraction:03x}-{variant}{rest[1:4]}-{rest[4:]}"
 
 
 def seq_in_id(document_id: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import checked_count, checked_text
@@ -28,7 +29,7 @@ VECTOR_PROPERTY: dict[str, Any] = {"type": "dense_vector", "similarity": "cosine
 UPSTREAM_FIELDS = ("session_id", "created_at", "history")
 # With a wrong type of these, sessions or their order are lost, so such an index is refused.
 EXACT_FIELDS = ("session_id", "created_at", "seq")
-# The name of a dynamic template that no index has, see `write_guard`.
+# The name of a dynamic template that no index has, see `IndexLayout.write_guard`.
 GUARD = "index_made_by_create_if_missing"
 
 
@@ -107,6 +108,22 @@ class IndexLayout:
     longest_value: int | None = None
     indices: frozenset[str] = field(default=frozenset(), compare=False)
     added: bool = field(default=False, compare=False)
+
+    @cached_property
+    def write_guard(self) -> dict[str, str]:
+        """The part of a bulk action that makes an unprepared index refuse the document.
+
+        If the index was deleted, a document would make Elasticsearch create it and guess the type
+        of each field: `session_id` would become a `text` field. Naming a dynamic template that
+        does not exist has no effect if the field is mapped, and is an error if it is not:
+        https://www.elastic.co/docs/manage-data/data-store/mapping/dynamic-templates
+        """
+        fields = ["session_id"]
+        if self.complete:
+            fields.append("seq")
+            if self.vectors:
+                fields.append(VECTOR)
+        return dict.fromkeys(fields, GUARD)
 
     def check_lengths(
         self, index: str, session_id: str, metadata: Mapping[str, Any] | None
@@ -207,19 +224,3 @@ def report_on(
         raise IndexMappingError(index, fatal)
     found_of = {name: found for name, (found, _) in conflicts.items()}
     return MappingReport(tuple(missing), tuple(conflicts), found_of)
-
-
-def write_guard(layout: IndexLayout) -> dict[str, str]:
-    """Return the part of a bulk action that makes an unprepared index refuse the document.
-
-    If the index was deleted, a document would make Elasticsearch create it and guess the type of
-    each field: `session_id` would become a `text` field. Naming a dynamic template that does not
-    exist has no effect if the field is mapped, and is an error if it is not:
-    https://www.elastic.co/docs/manage-data/data-store/mapping/dynamic-templates
-    """
-    fields = ["session_id"]
-    if layout.complete:
-        fields.append("seq")
-        if layout.vectors:
-            fields.append(VECTOR)
-    return dict.fromkeys(fields, GUARD)

@@ -8,13 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch_chat_history._arguments import is_encodable
 
+try:
+    from orjson import dumps as fast_dumps
+except ImportError:  # pragma: no cover  # langchain-core brings it, but for PyPy
+
+    def fast_dumps(_value: object) -> bytes:  # type: ignore[misc]
+        """Leave it to the slower one."""
+        raise TypeError
+
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 # Any other key may be a text that errors must not quote.
 SHOWN_KEY = re.compile(r"[A-Za-z_][\w-]{0,49}", re.ASCII)
 SCALARS = (str, int, float, type(None))
-PLAIN = frozenset({*SCALARS, bool})
+
+
+def compact_json(value: object) -> bytes:
+    """Return `value`, whose numbers are finite, as JSON without any space."""
+    try:
+        return fast_dumps(value)
+    except TypeError:  # such as an integer of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def json_text(value: object, *, ensure_ascii: bool = True) -> str:
@@ -25,7 +41,7 @@ def json_text(value: object, *, ensure_ascii: bool = True) -> str:
     """
     try:
         text = json.dumps(value, ensure_ascii=ensure_ascii)
-        problem = next(_problems(value), None) if _has_other_keys(value) else None
+        problem = next(_problems(value), None) if _may_have_other_keys(value) else None
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     except (TypeError, ValueError) as error:
@@ -36,17 +52,12 @@ def json_text(value: object, *, ensure_ascii: bool = True) -> str:
     return text if is_encodable(text) else json.dumps(value)
 
 
-def _has_other_keys(value: object) -> bool:
+def _may_have_other_keys(value: object) -> bool:
     """Tell whether a key somewhere in `value` is no str, so that it might become equal to one."""
-    # Loops, as this is done for each message: a generator would take twice the time.
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if type(key) is not str or (type(item) not in PLAIN and _has_other_keys(item)):
-                return True
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            if type(item) not in PLAIN and _has_other_keys(item):
-                return True
+    try:
+        fast_dumps(value)
+    except TypeError:
+        return True
     return False
 
 

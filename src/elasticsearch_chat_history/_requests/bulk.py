@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from elasticsearch_chat_history._documents.fields import VECTOR, write_guard
+from elasticsearch_chat_history._documents.fields import VECTOR
+from elasticsearch_chat_history._documents.json_text import compact_json
 from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._requests.failures import (
     STATUS_CONFLICT,
+    STATUS_CREATED,
     STATUS_NOT_FOUND,
+    STATUS_OK,
     Failure,
     failure_of_item,
 )
@@ -32,7 +34,7 @@ MAX_BYTES = 4_000_000
 FILTER_PATH = ",".join(
     f"items.create.{name}"
     for name in (
-        *("status", "result", "failure_store", "_index", "_seq_no"),
+        *("status", "failure_store", "_index", "_seq_no"),
         *("error.type", "error.reason"),
     )
 )
@@ -48,12 +50,12 @@ def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = N
     """Return the two lines of a bulk request that create `document` unless it exists."""
     action: dict[str, Any] = {
         "_id": document.id,
-        "dynamic_templates": write_guard(layout),
+        "dynamic_templates": layout.write_guard,
     }
     if routing is not None:
         action["routing"] = routing
     source = document.source(layout)
-    return f"{compact_json({'create': action})}\n{compact_json(source)}\n".encode()
+    return b"%b\n%b\n" % (compact_json({"create": action}), compact_json(source))
 
 
 def removal_line_of(hit: Mapping[str, Any]) -> bytes:
@@ -61,7 +63,7 @@ def removal_line_of(hit: Mapping[str, Any]) -> bytes:
     action = {"_index": hit["_index"], "_id": hit["_id"]}
     if "_routing" in hit:
         action["routing"] = hit["_routing"]
-    return f"{compact_json({'delete': action})}\n".encode()
+    return b"%b\n" % compact_json({"delete": action})
 
 
 def removals_in(answer: Mapping[str, Any], *, sent_before: bool) -> list[bool | Failure]:
@@ -80,27 +82,22 @@ def removals_in(answer: Mapping[str, Any], *, sent_before: bool) -> list[bool | 
     ]
 
 
-def failures_in(answer: Mapping[str, Any]) -> list[Failure | None]:
-    """Return for each document of a bulk request None if it is stored, or why it is not."""
-    return [failure_of_item(item["create"]) for item in answer["items"]]
+def created_in(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what became of each document of a bulk request that creates them."""
+    return [item["create"] for item in answer["items"]]
 
 
-def existing_in(answer: Mapping[str, Any]) -> list[int]:
-    """Return the places in a bulk request of the documents that an earlier one had stored."""
-    return [
-        place
-        for place, item in enumerate(answer["items"])
-        if item["create"]["status"] == STATUS_CONFLICT
-    ]
-
-
-def indices_in(answer: Mapping[str, Any]) -> list[str]:
-    """Return for each document of a bulk request the index that it went to."""
-    return [item["create"]["_index"] for item in answer["items"]]
+def failure_of_created(item: Mapping[str, Any]) -> Failure | None:
+    """Return None if a document is stored, or why it is not."""
+    if item["status"] == STATUS_CREATED and "failure_store" not in item:
+        return None
+    if item["status"] == STATUS_OK:
+        return Failure("dropped by an ingest pipeline of the index")
+    return failure_of_item(item)
 
 
 def shows_another_index(
-    answer: Mapping[str, Any], layout: IndexLayout, *, empty_is_another: bool
+    items: Sequence[Mapping[str, Any]], layout: IndexLayout, *, empty_is_another: bool
 ) -> bool:
     """Tell whether documents went to an index that may not be the one of `layout`.
 
@@ -108,21 +105,15 @@ def shows_another_index(
     https://www.elastic.co/docs/reference/elasticsearch/rest-apis/optimistic-concurrency-control
 
     Args:
-        answer: Elasticsearch's answer.
+        items: What became of each document.
         layout: What was found.
         empty_is_another: Whether an empty index cannot be the one of `layout`.
     """
     return any(
-        item["create"]["_index"] not in layout.indices
-        or (empty_is_another and item["create"].get("_seq_no") == 0)
-        for item in answer["items"]
-        if "error" not in item["create"] or item["create"]["status"] == STATUS_CONFLICT
+        item["_index"] not in layout.indices or (empty_is_another and item.get("_seq_no") == 0)
+        for item in items
+        if "error" not in item or item["status"] == STATUS_CONFLICT
     )
-
-
-def compact_json(value: object) -> str:
-    """Return `value` as JSON without any space."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -162,8 +153,7 @@ class Update:
             change = {"script": self.script}
         if not self.detect_noop:
             change["detect_noop"] = False
-        lines = [compact_json({"update": action}), compact_json(change)]
-        return "".join(f"{line}\n" for line in lines).encode()
+        return b"%b\n%b\n" % (compact_json({"update": action}), compact_json(change))
 
 
 def in_requests(updates: Sequence[Update]) -> Iterator[list[Update]]:

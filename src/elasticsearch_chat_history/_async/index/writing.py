@@ -22,14 +22,14 @@ from elasticsearch_chat_history._reporting import LOGGER, with_hint
 from elasticsearch_chat_history._requests.bulk import (
     FILTER_PATH,
     Update,
-    existing_in,
-    failures_in,
-    indices_in,
+    created_in,
+    failure_of_created,
     lines_of,
     refused_with_vector,
     shows_another_index,
 )
 from elasticsearch_chat_history._requests.failures import (
+    STATUS_CONFLICT,
     STATUS_NOT_FOUND,
     Failure,
     failure_elsewhere,
@@ -258,21 +258,21 @@ class AsyncWriter:
                     write.unanswered.add(position)
             return [failure] * len(batch)
         self._index.answered()
-        self._note_layout(answer.body)
-        for (write, position), index in zip(batch, indices_in(answer.body), strict=True):
-            write.indices[position] = index
-        for place in existing_in(answer.body):
-            write, position = batch[place]
-            write.existing.add(position)
-        return failures_in(answer.body)
+        items = created_in(answer.body)
+        self._note_layout(items)
+        for (write, position), item in zip(batch, items, strict=True):
+            write.indices[position] = item["_index"]
+            if item["status"] == STATUS_CONFLICT:
+                write.existing.add(position)
+        return [failure_of_created(item) for item in items]
 
-    def _note_layout(self, answer: Mapping[str, Any]) -> None:
+    def _note_layout(self, items: Sequence[Mapping[str, Any]]) -> None:
         key = self._index.key
         layout = INDICES.layout(key)
         if layout is None:
             return
         empty_is_another = INDICES.may_be_another(key, layout)
-        if shows_another_index(answer, layout, empty_is_another=empty_is_another):
+        if shows_another_index(items, layout, empty_is_another=empty_is_another):
             # All whose documents are under way look again before they return.
             INDICES.forget(key, layout)
 

@@ -32,7 +32,7 @@ from elasticsearch_chat_history._queries.selection import (
     session_query,
     total_order,
 )
-from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._reporting import Logged
 from elasticsearch_chat_history._requests.failures import (
     is_lost_point_in_time,
     is_missing_index,
@@ -65,7 +65,7 @@ async def stored_messages(
 ) -> AsyncGenerator[StoredMessage, None]:
     """Yield the messages of a session one by one from one point in time."""
     reader = AsyncSessionReader(session, STORED_MESSAGE_FIELDS)
-    with logged("Could not retrieve messages from Elasticsearch"):
+    with Logged("Could not retrieve messages from Elasticsearch", None):
         async with aclosing(reader.each(batch_size)) as pages:
             async for hits in pages:
                 for hit in hits:

@@ -23,7 +23,7 @@ from elasticsearch_chat_history._queries.selection import (
     messages_only,
     session_by_session,
 )
-from elasticsearch_chat_history._reporting import logged
+from elasticsearch_chat_history._reporting import Logged
 from elasticsearch_chat_history._requests.bulk import MAX_BYTES, MAX_DOCUMENTS
 from elasticsearch_chat_history._results import ImportResult
 
@@ -47,7 +47,7 @@ async def exported_records(
     """Yield the messages that match some filters as records, session by session."""
     pages = AsyncPages(index)
     selection = Selection(messages_only(filters), session_by_session(), EXPORTED_FIELDS)
-    with logged("Could not export messages from Elasticsearch"):
+    with Logged("Could not export messages from Elasticsearch", None):
         async with aclosing(pages.each(selection, pages.size(batch_size))) as found:
             async for hits in found:
                 for session_id, seq in latest_seqs(hits).items():
