@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage, message_to_dict, messages_from_
 
 from elasticsearch_chat_history._arguments import encodable
 from elasticsearch_chat_history._documents.fields import VECTOR
-from elasticsearch_chat_history._documents.json_text import json_text
+from elasticsearch_chat_history._documents.json_text import json_text, json_value
 from elasticsearch_chat_history._errors import UnreadableMessageError
 from elasticsearch_chat_history._results import StoredMessage
 
@@ -199,7 +199,7 @@ def message_of(hit: Hit, session_id: str) -> BaseMessage:
         UnreadableMessageError: The document does not hold a message.
     """
     try:
-        stored = json.loads(hit["_source"]["history"])
+        stored = json_value(hit["_source"]["history"])
     except KeyError:
         reason = "it has no history field"
     except (TypeError, ValueError):

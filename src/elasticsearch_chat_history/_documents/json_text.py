@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
+
 from elasticsearch_chat_history._arguments import is_encodable
 
 try:
@@ -31,6 +33,20 @@ def compact_json(value: object) -> bytes:
         return fast_dumps(value)
     except TypeError:  # such as an integer of more than 64 bits
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def json_value(text: str) -> Any:
+    """Return the value of a JSON text, as `json.loads` does.
+
+    Raises:
+        ValueError: It is not JSON.
+        TypeError: It is no text.
+        RecursionError: It is nested too deep.
+    """
+    try:
+        return from_json(text)
+    except ValueError:  # such as a lone surrogate
+        return json.loads(text)
 
 
 def json_text(value: object, *, ensure_ascii: bool = True) -> str:
