@@ -41,10 +41,10 @@ def test_what_json_refuses_is_refused(text: str) -> None:
         json_value(text)
 
 
-def test_what_is_no_text_is_a_type_error() -> None:
-    for value in (None, 5, {}):
-        with pytest.raises(TypeError):
-            json_value(value)  # type: ignore[arg-type]
+@pytest.mark.parametrize("value", [None, 5, {}])
+def test_what_is_no_text_is_a_type_error(value: Any) -> None:
+    with pytest.raises(TypeError):
+        json_value(value)
 
 
 @pytest.mark.parametrize("with_orjson", [True, False])
