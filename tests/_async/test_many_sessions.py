@@ -133,8 +133,8 @@ async def test_the_last_page_of_all_is_exact(
 ) -> None:
     chats = AsyncElasticsearchChatStore(index_of_many_sessions, client=async_client)
     # Some of the oldest have got a message in the other test, and are no longer here.
-    every = await chats.alist_sessions(order="id", limit=10_000, prefix="s0")
+    every = await chats.alist_sessions(order="id", limit=10_000, prefix="s00")
     oldest = sorted(every, key=position)[-1_000:]
-    page = await chats.alist_sessions(limit=999, after=oldest[0], prefix="s0")
+    page = await chats.alist_sessions(limit=999, after=oldest[0], prefix="s00")
     assert page == oldest[1:]
-    assert await chats.alist_sessions(limit=1, after=page[-1], prefix="s0") == []
+    assert await chats.alist_sessions(limit=1, after=page[-1], prefix="s00") == []
