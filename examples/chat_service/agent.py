@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from chat_service.events import Event, Token, ToolCalled
 from chat_service.model import TOOLS
-from chat_service.turn import MOST_ROUNDS, WINDOW, NewTurn, partial_answer
+from chat_service.turn import MOST_ROUNDS, WINDOW, NewTurn, is_complete, partial_answer
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     AsyncElasticsearchChatStore,
@@ -109,7 +109,7 @@ class AgentTurn:
         page = await self._history.aget_stored_messages(limit=WINDOW)
         ids = [one.id for one in page]
         answer = page[ids.index(asked.id) + 1 :] if asked.id in ids else page
-        if partial is not None and (self._begun or answer):
+        if partial is not None and (self._begun or answer) and not is_complete(answer):
             result = await self._history.astore_messages(
                 [partial_answer(self._begun, partial)],
                 idempotency_key=f"{self._asker.key}/answer",
