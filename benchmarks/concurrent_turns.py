@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 import langchain_elasticsearch
-from contenders import OURS, TURN, server_and_index, ways_to_add
+from contenders import OURS, SHARED, TURN, server_and_index, ways_to_add
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 from elasticsearch_chat_history import (
@@ -26,8 +26,9 @@ from elasticsearch_chat_history import (
 )
 
 Turn = Callable[[int], Any]
-# The others need so much longer that fewer turns are enough.
+# Those that share no request need so much longer that fewer turns are enough, and few callers.
 SHARE_OF_OTHERS = 10
+MOST_CALLERS_OF_OTHERS = 64
 
 
 @dataclass
@@ -88,7 +89,8 @@ def compare(
     measured = {name: Measured() for name in ways}
     for round_number in range(rounds + 1):
         for name, add in ways.items():
-            share = turns if name == OURS else max(2, turns // SHARE_OF_OTHERS)
+            shares = name in (OURS, SHARED)
+            share = turns if shares else max(2, turns // SHARE_OF_OTHERS)
             begin = time.perf_counter()
             latencies = run(partial(add, messages=TURN), share)
             if round_number:
@@ -105,10 +107,17 @@ def report(title: str, measured: dict[str, Measured]) -> None:
     for name, each in measured.items():
         print(
             f"| {name} | {each.rate:,.0f} | {each.percentile(50):,.1f} | "
-            f"{each.percentile(99):,.1f} | {ours.rate / each.rate:.1f} times | "
+            f"{each.percentile(99):,.1f} | {ours.rate / each.rate:.2f} times | "
             f"{ours.percentile(99) / each.percentile(99):.3f} of it |",
             flush=True,
         )
+
+
+def compared(ways: dict[str, Any], callers: int) -> dict[str, Any]:
+    """Return the ways that can be compared with so many callers."""
+    if callers <= MOST_CALLERS_OF_OTHERS:
+        return ways
+    return {name: ways[name] for name in (SHARED, OURS)}
 
 
 def compare_tasks(url: str, index: str, callers: int, turns: int, rounds: int) -> None:
@@ -124,7 +133,7 @@ def compare_tasks(url: str, index: str, callers: int, turns: int, rounds: int) -
             callers,
         )
         measured = compare(
-            ways,
+            compared(ways, callers),
             lambda turn, share: loop.run_until_complete(run_tasks(turn, callers, share)),
             turns,
             rounds,
@@ -146,21 +155,28 @@ def compare_threads(url: str, index: str, callers: int, turns: int, rounds: int)
             callers,
         )
         measured = compare(
-            ways, lambda turn, share: run_threads(turn, callers, share), turns, rounds
+            compared(ways, callers),
+            lambda turn, share: run_threads(turn, callers, share),
+            turns,
+            rounds,
         )
     report(f"{callers} threads", measured)
 
 
 def main() -> None:
-    """Print one table for tasks and one for threads."""
+    """Print a table for tasks and one for threads for each number of callers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--callers", type=int, default=64)
+    parser.add_argument("--callers", type=int, nargs="+", default=[64, 512])
     parser.add_argument("--turns", type=int, default=60, help="of each caller and round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with server_and_index() as (url, index):
-        compare_tasks(url, index, options.callers, options.turns, options.rounds)
-        compare_threads(url, index, options.callers, options.turns, options.rounds)
+        for callers in options.callers:
+            # As many turns in all, whatever the number of callers.
+            turns = max(5, options.turns * MOST_CALLERS_OF_OTHERS // callers)
+            compare_tasks(url, index, callers, turns, options.rounds)
+            if callers <= MOST_CALLERS_OF_OTHERS:
+                compare_threads(url, index, callers, turns, options.rounds)
 
 
 if __name__ == "__main__":
