@@ -166,12 +166,12 @@ def compare_threads(url: str, index: str, callers: int, turns: int, rounds: int)
 def main() -> None:
     """Print a table for tasks and one for threads for each number of callers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--callers", type=int, nargs="+", default=[64, 512])
+    parser.add_argument("--callers", type=int, action="append", help="by default 64 and 512")
     parser.add_argument("--turns", type=int, default=60, help="of each caller and round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with server_and_index() as (url, index):
-        for callers in options.callers:
+        for callers in options.callers or (64, 512):
             # As many turns in all, whatever the number of callers.
             turns = max(5, options.turns * MOST_CALLERS_OF_OTHERS // callers)
             compare_tasks(url, index, callers, turns, options.rounds)
