@@ -10,18 +10,24 @@ from pydantic_core import from_json
 
 from elasticsearch_chat_history._arguments import is_encodable
 
-try:
-    from orjson import dumps as fast_dumps
-except ImportError:  # pragma: no cover  # langchain-core brings it, but for PyPy
-
-    def fast_dumps(_value: object) -> bytes:  # type: ignore[misc]
-        """Leave it to the slower one."""
-        raise TypeError
-
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+
+def _dumps_of_orjson() -> Callable[[object], bytes]:
+    """Return orjson's function, which raises TypeError for what it cannot express."""
+    try:
+        from orjson import dumps  # noqa: PLC0415  # langchain-core brings it, but for PyPy
+    except ImportError:  # pragma: no cover
+        return _refuse
+    return dumps
+
+
+def _refuse(_value: object) -> bytes:
+    raise TypeError
+
+
+fast_dumps = _dumps_of_orjson()
 # Any other key may be a text that errors must not quote.
 SHOWN_KEY = re.compile(r"[A-Za-z_][\w-]{0,49}", re.ASCII)
 SCALARS = (str, int, float, type(None))
