@@ -11,6 +11,7 @@ from elasticsearch_chat_history._requests.connection import (
     connection_arguments,
     with_user_agent,
 )
+from elasticsearch_chat_history._requests.serializers import SERIALIZERS
 
 
 def arguments(**given: str) -> dict[str, Any]:
@@ -23,11 +24,13 @@ def test_an_address_is_passed_on() -> None:
         "hosts": "http://localhost:9200",
         "headers": USER_AGENT,
         "max_retries": 0,
+        "serializers": SERIALIZERS,
     }
     assert arguments(es_cloud_id="a:b") == {
         "cloud_id": "a:b",
         "headers": USER_AGENT,
         "max_retries": 0,
+        "serializers": SERIALIZERS,
     }
 
 

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 
+from elasticsearch_chat_history._requests.serializers import SERIALIZERS
 from elasticsearch_chat_history._version import __version__
 
 if TYPE_CHECKING:
@@ -87,7 +88,11 @@ def connection_arguments(
         given, lacking = ("es_user", "es_password") if es_user else ("es_password", "es_user")
         raise ValueError(f"{given} is given without {lacking}: give both")
     # Each request is retried by us; retries of the client's own would multiply with those.
-    arguments: dict[str, Any] = {"headers": USER_AGENT, "max_retries": 0}
+    arguments: dict[str, Any] = {
+        "headers": USER_AGENT,
+        "max_retries": 0,
+        "serializers": SERIALIZERS,
+    }
     if es_url:
         arguments["hosts"], url_auth = _address_and_credentials(es_url)
         if url_auth:
