@@ -30,13 +30,17 @@ def turns_of(
         agent: Whether an agent answers; None asks the environment (`CHAT_AGENT`).
 
     Raises:
-        ImportError: An agent is to answer, and langchain is not installed.
+        RuntimeError: An agent is to answer, and langchain is not installed.
     """
     if agent is None:
         agent = bool(os.environ.get("CHAT_AGENT"))
     if not agent:
         return model_turns(model)
-    from chat_service.agent import agent_turns  # noqa: PLC0415  # needs langchain
-
+    try:
+        from chat_service.agent import agent_turns  # noqa: PLC0415  # for agents only
+    except ImportError as error:
+        raise RuntimeError(
+            'CHAT_AGENT needs langchain: run `pip install -e ".[agents]"`, or unset CHAT_AGENT'
+        ) from error
     patient = AsyncElasticsearchChatStore(store.index, client=store.client, max_retries=PATIENCE)
     return agent_turns(model, patient)

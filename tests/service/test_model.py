@@ -1,9 +1,14 @@
 """The models: the one of the corpus, and how a real one is named."""
 
+import sys
+
 import pytest
+from elasticsearch import AsyncElasticsearch
 from langchain_core.messages import HumanMessage
 
-from chat_service.model import NO_ANSWER, chat_model, reply_to
+from chat_service.model import NO_ANSWER, CorpusModel, chat_model, reply_to
+from chat_service.settings import turns_of
+from elasticsearch_chat_history import AsyncElasticsearchChatStore
 
 
 def test_known_question_gets_the_answer_of_the_corpus() -> None:
@@ -23,6 +28,16 @@ def test_real_model_without_its_package_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CHAT_MODEL", "openai:gpt-5")
-    monkeypatch.setitem(__import__("sys").modules, "langchain.chat_models", None)
+    monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
     with pytest.raises(RuntimeError, match="pip install langchain"):
         chat_model()
+
+
+async def test_agent_without_its_package_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, async_client: AsyncElasticsearch
+) -> None:
+    monkeypatch.setenv("CHAT_AGENT", "1")
+    monkeypatch.delitem(sys.modules, "chat_service.agent", raising=False)
+    monkeypatch.setitem(sys.modules, "langchain.agents", None)
+    with pytest.raises(RuntimeError, match="pip install"):
+        turns_of(CorpusModel(), AsyncElasticsearchChatStore("chats", client=async_client))
