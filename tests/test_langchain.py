@@ -1,6 +1,5 @@
 """What LangChain itself does with the histories."""
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -18,6 +17,8 @@ from elasticsearch_chat_history import (
     ElasticsearchChatMessageHistory,
     ElasticsearchChatStore,
 )
+from elasticsearch_chat_history._queries import filters
+from elasticsearch_chat_history._queries.filters import milliseconds_now
 from tests.support.messages import texts
 from tests.support.pages import FENCE, text_of
 
@@ -96,6 +97,11 @@ async def test_a_chain_takes_the_method_of_a_store(
     assert texts(store.session(session_id).messages) == CONVERSATION
 
 
+@pytest.fixture
+def chats(shared_index: str, client: Elasticsearch) -> ElasticsearchChatStore:
+    return ElasticsearchChatStore(shared_index, client=client)
+
+
 def talking(
     history: ElasticsearchChatMessageHistory, run: Callable[[Any], Any]
 ) -> Callable[[str], Any]:
@@ -125,22 +131,22 @@ def keyed(
     [(talking, ["old", "old", "new", "answer"]), (keyed, ["old", "new", "answer"])],
 )
 def test_what_expires_during_a_run_is_stored_anew_without_keys(
-    shared_index: str,
+    chats: ElasticsearchChatStore,
     session_id: str,
-    client: Elasticsearch,
     chain_of: Callable[..., Callable[[str], Any]],
     stored: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def run(_: Any) -> AIMessage:
-        while expiring.messages:
-            time.sleep(0.05)
+        an_hour_later = milliseconds_now() + 3_600_000
+        monkeypatch.setattr(filters, "milliseconds_now", lambda: an_hour_later)
+        assert expiring.messages == []
         return AIMessage("answer")
 
-    store = ElasticsearchChatStore(shared_index, client=client)
-    expiring = store.session(session_id, ttl=timedelta(seconds=2))
+    expiring = chats.session(session_id, ttl=timedelta(minutes=30))
     expiring.add_message(HumanMessage("old"))
     chain_of(expiring, run)("new")
-    assert texts(store.session(session_id).messages) == stored
+    assert texts(chats.session(session_id).messages) == stored
 
 
 @deprecated
@@ -149,9 +155,8 @@ def test_what_expires_during_a_run_is_stored_anew_without_keys(
     [(talking, ["meanwhile", "answer"]), (keyed, ["meanwhile", "new", "answer"])],
 )
 def test_what_another_run_adds_meanwhile_costs_the_question_without_keys(
-    shared_index: str,
+    chats: ElasticsearchChatStore,
     session_id: str,
-    client: Elasticsearch,
     chain_of: Callable[..., Callable[[str], Any]],
     stored: list[str],
 ) -> None:
@@ -159,7 +164,7 @@ def test_what_another_run_adds_meanwhile_costs_the_question_without_keys(
         history.add_message(HumanMessage("meanwhile"))
         return AIMessage("answer")
 
-    history = ElasticsearchChatStore(shared_index, client=client).session(session_id)
+    history = chats.session(session_id)
     chain_of(history, run)("new")
     assert texts(history.messages) == stored
 
