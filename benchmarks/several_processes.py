@@ -117,8 +117,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processes", type=int, action="append", help="by default 1, 4 and 16")
     options = parser.parse_args()
-    cells = [(policy, processes) for policy in POLICIES for processes in PROCESSES]
+    cells = [
+        (policy, processes) for policy in POLICIES for processes in options.processes or PROCESSES
+    ]
     rates: dict[tuple[Policy, int], list[float]] = defaultdict(list)
     latencies: dict[tuple[Policy, int], list[float]] = defaultdict(list)
     for _ in range(options.rounds):
