@@ -168,7 +168,10 @@ async def test_a_page_takes_as_many_requests_as_the_first(
     requests = recorded(chats.client)
     paged = await all_pages(chats.asearch, "unlike car", limit=50, mode=mode, session_id="s")
     assert len(set(ids(paged))) == 200
-    assert [request.endpoint for request in requests] == ["_search"] * searches * 5
+    assert {request.endpoint for request in requests} == {"_search"}
+    # Where the last of the nearest are equally near, a search for more of them follows.
+    more = 0 if mode == "text" else 5
+    assert searches * 5 <= len(requests) <= searches * 5 + more
     # The same copies of the shards, as replicas may give other scores.
     (preference,) = {parse_qs(urlsplit(one.target).query)["preference"][0] for one in requests}
     await chats.asearch("unlike dog", mode=mode, session_id="s")
