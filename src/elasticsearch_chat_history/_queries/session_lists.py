@@ -83,11 +83,6 @@ def checked_after(after: object) -> Position | None:
     return -last_at, session_id
 
 
-def sessions_clause(session_ids: Sequence[str]) -> dict[str, Any]:
-    """Return the clause that finds the messages of these sessions."""
-    return {"terms": {"session_id": list(session_ids)}}
-
-
 def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:
     """Return the aggregation that finds the next `count` sessions in the order of their ids.
 

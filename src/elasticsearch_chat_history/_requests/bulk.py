@@ -10,6 +10,7 @@ from elasticsearch_chat_history._documents.fields import VECTOR
 from elasticsearch_chat_history._documents.json_text import compact_json
 from elasticsearch_chat_history._errors import ChatHistoryError
 from elasticsearch_chat_history._requests.failures import (
+    DROPPED,
     STATUS_CONFLICT,
     STATUS_CREATED,
     STATUS_NOT_FOUND,
@@ -92,7 +93,7 @@ def failure_of_created(item: Mapping[str, Any]) -> Failure | None:
     if item["status"] == STATUS_CREATED and "failure_store" not in item:
         return None
     if item["status"] == STATUS_OK:
-        return Failure("dropped by an ingest pipeline of the index")
+        return DROPPED
     return failure_of_item(item)
 
 

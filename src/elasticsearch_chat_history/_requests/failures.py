@@ -73,6 +73,9 @@ class Failure:
     cause: Exception | None = None
 
 
+DROPPED = Failure("dropped by an ingest pipeline of the index")
+
+
 def failure_of_request(error: Exception, count: int, *, may_return: bool = False) -> Failure:
     """Return what an error of the whole request means for each of its `count` documents.
 
@@ -98,7 +101,7 @@ def failure_of_item(item: Mapping[str, Any]) -> Failure | None:
     """Return why a bulk request did not store or remove a document; None if it did."""
     error = item.get("error")
     if item.get("result") == "noop":
-        return Failure("dropped by an ingest pipeline of the index")
+        return DROPPED
     if item.get("failure_store") == "used":
         return Failure(
             "kept in the failure store of the data stream, where the cause stands; search "
@@ -186,6 +189,11 @@ def is_refused_answer(error: Exception) -> bool:
     """
     refusals = {"circuit_breaking_exception", "task_cancelled_exception"}
     return isinstance(error, ApiError) and not refusals.isdisjoint(_kinds(error))
+
+
+def is_retriable_search(error: Exception) -> bool:
+    """Tell whether the same search may succeed when it is sent again."""
+    return is_retriable(error) or is_refused_answer(error)
 
 
 def max_hits_in(error: Exception) -> int | None:

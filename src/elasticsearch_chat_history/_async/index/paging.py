@@ -13,8 +13,7 @@ from elasticsearch_chat_history._queries.selection import (
 from elasticsearch_chat_history._reporting import LOGGER, describe
 from elasticsearch_chat_history._requests.failures import (
     is_missing_index,
-    is_refused_answer,
-    is_retriable,
+    is_retriable_search,
     max_hits_in,
 )
 from elasticsearch_chat_history._requests.page_size import PageSize
@@ -59,7 +58,7 @@ class AsyncPages:
             # Before the server has ever answered, a failure says nothing about the page.
             worth_retrying=lambda error: (
                 not (self._index.state.reached and page_size.note_failure(error))
-                and (is_retriable(error) or is_refused_answer(error))
+                and is_retriable_search(error)
             ),
         )
         if "history" in selection.fields:

@@ -8,6 +8,7 @@ from elasticsearch import ApiError, TransportError
 
 from elasticsearch_chat_history._async.index.paging import AsyncPages
 from elasticsearch_chat_history._async.store.newest_sessions import AsyncNewestSessions
+from elasticsearch_chat_history._queries.filters import session_filters
 from elasticsearch_chat_history._queries.selection import (
     PIT_KEEP_ALIVE,
     Selection,
@@ -19,15 +20,13 @@ from elasticsearch_chat_history._queries.session_lists import (
     SESSIONS_AT_ONCE,
     hits_in,
     keys_by_id,
-    sessions_clause,
     summaries_by_id,
     summaries_of,
     summary_of,
 )
 from elasticsearch_chat_history._requests.failures import (
     is_lost_point_in_time,
-    is_refused_answer,
-    is_retriable,
+    is_retriable_search,
     missing_index_ignored,
 )
 
@@ -115,7 +114,7 @@ class AsyncSessionListing:
             summaries: list[SessionSummary] = []
             while len(summaries) < len(wanted):
                 ids = wanted[len(summaries) : len(summaries) + size.messages]
-                filters = [*self._filters, sessions_clause(ids)]
+                filters = [*self._filters, *session_filters(ids)]
                 found = await self._summaries(filters, summaries_of(ids), size, pit)
                 if found is not None:
                     by_id = {summary.session_id: summary for summary in found}
@@ -143,7 +142,7 @@ class AsyncSessionListing:
         return await self._index.search(
             query=messages_only(self._filters),
             **arguments,
-            worth_retrying=lambda error: is_retriable(error) or is_refused_answer(error),
+            worth_retrying=is_retriable_search,
         )
 
     async def _summaries(

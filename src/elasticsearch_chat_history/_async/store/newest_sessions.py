@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from elasticsearch import BadRequestError
 
-from elasticsearch_chat_history._queries.filters import milliseconds_now, time_range
+from elasticsearch_chat_history._queries.filters import (
+    milliseconds_now,
+    session_filters,
+    time_range,
+)
 from elasticsearch_chat_history._queries.last_messages import NewestSearch
 from elasticsearch_chat_history._queries.selection import MAX_HITS, messages_only
 from elasticsearch_chat_history._queries.session_lists import (
@@ -23,11 +27,9 @@ from elasticsearch_chat_history._queries.session_lists import (
     positions_in,
     positions_of,
     recent_order,
-    sessions_clause,
 )
 from elasticsearch_chat_history._requests.failures import (
-    is_refused_answer,
-    is_retriable,
+    is_retriable_search,
     lacks_sessions,
     max_hits_in,
 )
@@ -73,7 +75,7 @@ class AsyncNewestSessions:
             found += [one for one in later if one[1] not in newer]
             if len(found) >= limit or len(candidates) < size:
                 return found[:limit]
-            seen.append(sessions_clause([session_id for _, session_id in candidates]))
+            seen += session_filters([session_id for _, session_id in candidates])
             size, until = min(MORE_CANDIDATES * size, MAX_HITS), -candidates[-1][0]
 
     async def _with_messages_after(self, time: int, positions: Sequence[Position]) -> set[str]:
@@ -81,7 +83,7 @@ class AsyncNewestSessions:
         if not positions:
             return set()
         ids = [session_id for _, session_id in positions]
-        clauses = [*time_range(gt=time), sessions_clause(ids)]
+        clauses = [*time_range(gt=time), *session_filters(ids)]
         found, _ = await self._search(clauses, len(ids))
         return {session_id for _, session_id in found}
 
@@ -192,7 +194,7 @@ class AsyncNewestSessions:
             query=messages_only([*self._filters, *clauses]),
             pit=self._pit,
             **arguments,
-            worth_retrying=lambda error: is_retriable(error) or is_refused_answer(error),
+            worth_retrying=is_retriable_search,
         )
         self._pit["id"] = found["pit_id"]
         return found
