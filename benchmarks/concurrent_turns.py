@@ -26,6 +26,7 @@ from elasticsearch_chat_history import (
 )
 
 Turn = Callable[[int], Any]
+SHARING = (SHARED, OURS)
 # Those that share no request need so much longer that fewer turns are enough, and few callers.
 SHARE_OF_OTHERS = 10
 MOST_CALLERS_OF_OTHERS = 64
@@ -89,8 +90,7 @@ def compare(
     measured = {name: Measured() for name in ways}
     for round_number in range(rounds + 1):
         for name, add in ways.items():
-            shares = name in (OURS, SHARED)
-            share = turns if shares else max(2, turns // SHARE_OF_OTHERS)
+            share = turns if name in SHARING else max(2, turns // SHARE_OF_OTHERS)
             begin = time.perf_counter()
             latencies = run(partial(add, messages=TURN), share)
             if round_number:
@@ -117,7 +117,7 @@ def compared(ways: dict[str, Any], callers: int) -> dict[str, Any]:
     """Return the ways that can be compared with so many callers."""
     if callers <= MOST_CALLERS_OF_OTHERS:
         return ways
-    return {name: ways[name] for name in (SHARED, OURS)}
+    return {name: ways[name] for name in SHARING}
 
 
 def compare_tasks(url: str, index: str, callers: int, turns: int, rounds: int) -> None:

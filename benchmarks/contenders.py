@@ -51,7 +51,7 @@ def plain_operations(session_id: str, messages: list[BaseMessage]) -> list[dict[
 class SharedBulk:
     """The least that shares a bulk request by hand: a list, a flag, and a future for each caller.
 
-    It is the limit for tasks: it checks nothing, retries nothing, and loses all if it fails.
+    It is the limit for tasks: it checks no argument, retries nothing, and loses all if it fails.
     """
 
     def __init__(self, client: AsyncElasticsearch, index: str) -> None:

@@ -34,9 +34,11 @@ def answer(inputs: dict[str, Any]) -> AIMessage:
     return AIMessage(f"{inputs['question']} after {said}")
 
 
-def chain(history_of: Callable[[str], BaseChatMessageHistory]) -> RunnableWithMessageHistory:
+def chain(
+    history_of: Callable[[str], BaseChatMessageHistory], run: Callable[[Any], Any] = answer
+) -> RunnableWithMessageHistory:
     return RunnableWithMessageHistory(
-        RunnableLambda(answer),
+        RunnableLambda(run),
         history_of,
         input_messages_key="question",
         history_messages_key="history",
@@ -115,12 +117,7 @@ def keyed(
     history: ElasticsearchChatMessageHistory, run: Callable[[Any], Any]
 ) -> Callable[[str], Any]:
     """Return the same with keys, which is the remedy."""
-    remembering = RunnableWithMessageHistory(
-        RunnableLambda(lambda inputs: run(inputs["history"])),
-        lambda _: history,
-        input_messages_key="question",
-        history_messages_key="history",
-    )
+    remembering = chain(lambda _: history, run)
     config: Any = {"configurable": {"session_id": history.session_id}}
     return lambda text: remembering.invoke({"question": text}, config)
 

@@ -11,20 +11,40 @@ NOW = 1_700_000_000_000
 HOUR = 3_600_000
 
 
+Message = tuple[int, str]
+"""The time of a message, and its session."""
+
+
+def searched(
+    messages: list[Message], limit: int, since: int | None = None
+) -> tuple[list[Message], int, int | None]:
+    """Search as a shard does that keeps messages in this order.
+
+    Returns:
+        The sessions by their newest messages, how many were visited, and the start.
+    """
+    search = NewestSearch(limit, NOW, since)
+    visited_in_all = 0
+    while True:
+        matching = [one for one in messages if search.since is None or one[0] >= search.since]
+        visited = matching[: search.most_visited]
+        stopped = search.most_visited is not None and len(matching) >= search.most_visited
+        visited_in_all += len(visited)
+        newest: dict[str, int] = {}
+        for time, session in visited:
+            newest[session] = max(time, newest.get(session, 0))
+        found = sorted(((time, one) for one, time in newest.items()), reverse=True)[:limit]
+        if search.finished([time for time, _ in found], stopped=stopped):
+            return found, visited_in_all, search.since
+
+
 def search(
     times: list[int], limit: int, since: int | None = None
 ) -> tuple[list[int], int, int | None]:
-    """Search as a shard does that keeps `times` in this order; return hits, visits and start."""
-    last = NewestSearch(limit, NOW, since)
-    visited_in_all = 0
-    while True:
-        matching = [time for time in times if last.since is None or time >= last.since]
-        visited = matching[: last.most_visited]
-        stopped = last.most_visited is not None and len(matching) >= last.most_visited
-        visited_in_all += len(visited)
-        found = sorted(visited, reverse=True)[:limit]
-        if last.finished(found, stopped=stopped):
-            return found, visited_in_all, last.since
+    """Search for messages, as for sessions of one message each; return times, visits and start."""
+    messages = [(time, str(number)) for number, time in enumerate(times)]
+    found, visited, start = searched(messages, limit, since)
+    return [time for time, _ in found], visited, start
 
 
 @pytest.fixture(autouse=True)
@@ -95,22 +115,10 @@ def test_any_session_in_any_order_is_found() -> None:
 
 
 def sessions(
-    messages: list[tuple[int, str]], limit: int, since: int | None = None
-) -> tuple[list[tuple[int, str]], int]:
-    """Search as a shard does that keeps messages in this order; return sessions and visits."""
-    search = NewestSearch(limit, NOW, since)
-    visited_in_all = 0
-    while True:
-        matching = [one for one in messages if search.since is None or one[0] >= search.since]
-        visited = matching[: search.most_visited]
-        stopped = search.most_visited is not None and len(matching) >= search.most_visited
-        visited_in_all += len(visited)
-        newest: dict[str, int] = {}
-        for time, session in visited:
-            newest[session] = max(time, newest.get(session, 0))
-        found = sorted(((time, one) for one, time in newest.items()), reverse=True)[:limit]
-        if search.finished([time for time, _ in found], stopped=stopped):
-            return found, visited_in_all
+    messages: list[Message], limit: int, since: int | None = None
+) -> tuple[list[Message], int]:
+    found, visited, _ = searched(messages, limit, since)
+    return found, visited
 
 
 def test_the_newest_sessions_are_found_without_visiting_all_messages() -> None:

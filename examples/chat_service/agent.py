@@ -17,7 +17,14 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from chat_service.events import Event, Token, ToolCalled
 from chat_service.model import TOOLS
-from chat_service.turn import MOST_ROUNDS, WINDOW, NewTurn, is_complete, partial_answer
+from chat_service.turn import (
+    MOST_ROUNDS,
+    WINDOW,
+    NewTurn,
+    is_complete,
+    partial_answer,
+    store_answer,
+)
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     AsyncElasticsearchChatStore,
@@ -110,12 +117,8 @@ class AgentTurn:
         ids = [one.id for one in page]
         answer = page[ids.index(asked.id) + 1 :] if asked.id in ids else page
         if partial is not None and (self._begun or answer) and not is_complete(answer):
-            result = await self._history.astore_messages(
-                [partial_answer(self._begun, partial)],
-                idempotency_key=f"{self._asker.key}/answer",
-                metadata={"request": self._asker.key},
-            )
-            answer += result.stored
+            said = [partial_answer(self._begun, partial)]
+            answer += await store_answer(self._history, self._asker.key, said)
         return answer
 
 

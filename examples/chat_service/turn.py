@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -100,10 +100,17 @@ class ModelTurn:
         begun = self._begun.text if self._begun is not None else ""
         if partial is not None and (begun or said):
             said.append(partial_answer(begun, partial))
-        result = await self._history.astore_messages(
-            said, idempotency_key=f"{self._key}/answer", metadata={"request": self._key}
-        )
-        return list(result.stored)
+        return await store_answer(self._history, self._key, said)
+
+
+async def store_answer(
+    history: AsyncElasticsearchChatMessageHistory, key: str, messages: Sequence[BaseMessage]
+) -> list[StoredMessage]:
+    """Store messages as the answer to a request, once, and return them as they are stored."""
+    result = await history.astore_messages(
+        messages, idempotency_key=f"{key}/answer", metadata={"request": key}
+    )
+    return list(result.stored)
 
 
 def partial_answer(text: str, reason: str) -> AIMessage:
