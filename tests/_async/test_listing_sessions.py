@@ -221,6 +221,26 @@ async def test_a_session_with_the_newest_messages_of_all_hides_no_other(
             )
 
 
+async def test_what_a_list_has_shown_is_where_the_next_one_begins(
+    index: str, async_client: AsyncElasticsearch, admin: Elasticsearch
+) -> None:
+    chats = AsyncElasticsearchChatStore(index, client=async_client)
+    await chats.create_if_missing()
+    times = [BEGIN + 1000 * number for number in range(9)]
+    documents = [own_document(f"s{at}", at * 1000, HumanMessage("Hello")) for at in times]
+    store(admin, index, documents)
+    first = await chats.alist_sessions(limit=3)
+    requests = recorded(async_client)
+    assert await chats.alist_sessions(limit=3) == first
+    search = next(request for request in requests if request.endpoint == "_search")
+    assert {"range": {"created_at": {"gte": times[-3], "format": "epoch_millis"}}} in (
+        search.body["query"]["bool"]["filter"]
+    )
+    # What is not there any more is found by going further back.
+    await chats.adelete_sessions([first[0].session_id])
+    assert rows_of(await chats.alist_sessions(limit=3)) == expected_rows(documents, "recent")[1:4]
+
+
 async def test_the_most_recent_of_many_sessions_take_few_requests(
     index: str,
     async_client: AsyncElasticsearch,

@@ -92,7 +92,7 @@ class AsyncNewestSessions:
         starts, key = self._index.state.window_starts, self._key(size)
         search = NewestSearch(size, milliseconds_now(), starts.get(key, size))
         positions = await self._found(search, size)
-        if search.since is not None:
+        if len(positions) == size:
             starts.remember(key, size, -positions[-1][0])
         return positions
 
@@ -109,7 +109,7 @@ class AsyncNewestSessions:
         search = NewestSearch(size, until, None if width is None else until - width)
         clauses = [*time_range(lte=until), {"bool": {"must_not": without}}]
         positions = await self._found(search, size, clauses)
-        if search.since is not None:
+        if len(positions) == size:
             # Another page may need some more.
             widths.remember(key, size, 2 * (until + positions[-1][0]))
         return positions
