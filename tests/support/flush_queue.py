@@ -1,13 +1,19 @@
-"""How many callers share the next bulk request."""
+"""The queue of a history: who shares its next bulk request, and who else writes."""
 
 from elasticsearch_chat_history import (
     AsyncElasticsearchChatMessageHistory,
     ElasticsearchChatMessageHistory,
 )
+from elasticsearch_chat_history._requests.flush_queue import FlushQueue
+
+History = AsyncElasticsearchChatMessageHistory | ElasticsearchChatMessageHistory
 
 
-def waiting_callers(
-    history: AsyncElasticsearchChatMessageHistory | ElasticsearchChatMessageHistory,
-) -> int:
+def queue_of(history: History) -> FlushQueue:
+    """Return the queue that this history shares with those like it."""
+    return history._session.writer._queue
+
+
+def waiting_callers(history: History) -> int:
     """Return how many callers wait for the next bulk request of this history's queue."""
-    return len(history._session.writer._queue._waiting)
+    return len(queue_of(history)._waiting)

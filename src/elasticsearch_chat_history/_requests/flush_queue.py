@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from elasticsearch_chat_history._forking import restart_in_children
 from elasticsearch_chat_history._requests.bulk import MAX_BYTES, MAX_DOCUMENTS
+from elasticsearch_chat_history._requests.other_writers import OtherWriters
 from elasticsearch_chat_history._requests.retries import delay_before, jittered
 
 if TYPE_CHECKING:
@@ -67,11 +68,15 @@ class FlushQueue:
     Args:
         max_leaders: How many flushes may be under way at once.
         now: A clock, in seconds.
+
+    Attributes:
+        others: Whether others write to the index, too.
     """
 
     def __init__(self, max_leaders: int = 1, now: Callable[[], float] = time.monotonic) -> None:
         self._max_leaders = max_leaders
         self._now = now
+        self.others = OtherWriters(now)
         self.restart()
         restart_in_children(self)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from elasticsearch import ApiError, TransportError
+from elasticsearch import ApiError, AuthorizationException, TransportError
 
 from elasticsearch_chat_history._acompat import AsyncSignal, asleep, async_caller, async_event_loop
 from elasticsearch_chat_history._async.index.embedding import with_vectors
@@ -18,7 +18,7 @@ from elasticsearch_chat_history._async.index.preparing import (
 )
 from elasticsearch_chat_history._documents.vectors import without_vectors
 from elasticsearch_chat_history._errors import ChatHistoryError, MessagesNotStoredError
-from elasticsearch_chat_history._reporting import LOGGER, with_hint
+from elasticsearch_chat_history._reporting import LOGGER, describe, with_hint
 from elasticsearch_chat_history._requests.bulk import (
     FILTER_PATH,
     Update,
@@ -30,6 +30,7 @@ from elasticsearch_chat_history._requests.bulk import (
 )
 from elasticsearch_chat_history._requests.failures import (
     STATUS_CONFLICT,
+    STATUS_CREATED,
     STATUS_NOT_FOUND,
     Failure,
     failure_elsewhere,
@@ -238,33 +239,69 @@ class AsyncWriter:
             raise
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:
-        lines: list[Any] = [write.lines[position] for write, position in batch]
+        lines = [write.lines[position] for write, position in batch]
+        others = self._queue.others
+        refreshes_apart = self._refresh is True and others.active
         try:
-            answer = from_elasticsearch(
-                await self._index.client.bulk(
-                    index=self._index.name,
-                    operations=lines,
-                    refresh=self._policy(),
-                    filter_path=FILTER_PATH,
-                )
-            )
+            if refreshes_apart:
+                items = await self._store_then_refresh(lines)
+            else:
+                items = await self._bulk(lines, self._policy())
         except (ApiError, TransportError) as error:
             self._index.answered(error)
             with_hint(error)
             may_return = self._index.login.may_return()
             failure = failure_of_request(error, len(batch), may_return=may_return)
-            if may_have_stored(error):
+            if refreshes_apart or may_have_stored(error):
                 for write, position in batch:
                     write.unanswered.add(position)
             return [failure] * len(batch)
         self._index.answered()
-        items = created_in(answer.body)
+        others.note(items)
         self._note_layout(items)
         for (write, position), item in zip(batch, items, strict=True):
             write.indices[position] = item["_index"]
             if item["status"] == STATUS_CONFLICT:
                 write.existing.add(position)
         return [failure_of_created(item) for item in items]
+
+    async def _store_then_refresh(self, lines: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Send lines, and refresh with a request that finds done what another has done."""
+        items = await self._bulk(lines, False)
+        if await self._refreshed(items):
+            return items
+        # This stores nothing twice, and forces the refresh.
+        again = await self._bulk(lines, True)
+        return [
+            first if first["status"] == STATUS_CREATED else second
+            for first, second in zip(items, again, strict=True)
+        ]
+
+    async def _bulk(self, lines: Sequence[bytes], refresh: Refresh) -> list[dict[str, Any]]:
+        operations: list[Any] = list(lines)
+        answer = await self._index.client.bulk(
+            index=self._index.name,
+            operations=operations,
+            refresh=refresh,
+            filter_path=FILTER_PATH,
+        )
+        return created_in(from_elasticsearch(answer).body)
+
+    async def _refreshed(self, items: Sequence[Mapping[str, Any]]) -> bool:
+        """Refresh the indices that documents are in; tell whether that is done."""
+        indices = sorted({item["_index"] for item in items})
+        try:
+            answer = await self._index.client.indices.refresh(
+                index=indices, filter_path="_shards.failed"
+            )
+        except AuthorizationException:
+            # It takes the maintenance privilege; a bulk request may refresh without that.
+            self._queue.others.ignore()
+            return False
+        except (ApiError, TransportError) as error:
+            LOGGER.debug("Index %r is not refreshed: %s", self._index.name, describe(error))
+            return False
+        return not from_elasticsearch(answer)["_shards"]["failed"]
 
     def _note_layout(self, items: Sequence[Mapping[str, Any]]) -> None:
         key = self._index.key
