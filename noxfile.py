@@ -52,7 +52,15 @@ AGENTS = {
 }
 DEFAULT_SERVER = "9.4.3"
 OLD_SERVER = "8.19.8"
-BENCHMARKS = ["one_caller", "concurrent_turns", "service_load"]
+BENCHMARKS = [
+    "one_caller",
+    "concurrent_turns",
+    "several_processes",
+    "growth",
+    "shards",
+    "service_load",
+]
+QUICK_BENCHMARKS = ["one_caller", "concurrent_turns"]
 UPSTREAM = ["langchain-elasticsearch==1.0.0", "elasticsearch[async]<9"]
 
 MATRIX = [
@@ -233,14 +241,19 @@ def service_tests(session: nox.Session) -> None:
 
 @nox.session
 def benchmark(session: nox.Session) -> None:
-    """Compare with plain requests and upstream; name a benchmark, or run all."""
-    install(session, "service", *UPSTREAM)
+    """Compare with plain requests and others; name a benchmark, or run all, or `--quick`."""
+    install(session, "benchmark", "service", *UPSTREAM)
     names = [argument for argument in session.posargs if not argument.startswith("-")]
     options = [argument for argument in session.posargs if argument.startswith("-")]
-    for name in names or BENCHMARKS:
-        # What a disk costs is a part of what is measured.
-        variables = server_variables(DEFAULT_SERVER, in_memory=False)
+    for name in names or (QUICK_BENCHMARKS if "--quick" in options else BENCHMARKS):
+        variables = {"PYTHONPATH": "tools"}
+        if name != "shards":  # which starts three nodes
+            # What a disk costs is a part of what is measured.
+            variables |= server_variables(DEFAULT_SERVER, in_memory=False)
         session.run("python", f"benchmarks/{name}.py", *options, env=variables)
+    if "--keep" in options:
+        session.run("python", "benchmarks/plots.py")
+        session.run("python", "benchmarks/figures.py")
 
 
 @nox.session

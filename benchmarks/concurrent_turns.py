@@ -1,183 +1,231 @@
-"""Turns of two messages by many callers at once, with `refresh=True`.
+"""Turns of two messages by many callers at once, each visible to every search when it returns.
 
-All ways take turns against one server, round by round, so that the ratios hold on a noisy machine.
-Run it with `nox -s benchmark -- concurrent_turns`.
+All contenders take turns, round by round in an order that changes, so that the ratios hold on a
+noisy machine; a first round warms up. At the end all sessions are read, and compared with what was
+acknowledged. Run it with `nox -s benchmark -- concurrent_turns`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from inspect import isawaitable
 
-import langchain_elasticsearch
-from contenders import OURS, SHARED, TURN, server_and_index, ways_to_add
+from contenders import (
+    OURS,
+    PLAIN,
+    SHARED,
+    ByHand,
+    ByHandAsync,
+    Contender,
+    Ours,
+    OursAsync,
+    SharedBulk,
+    SharedBulkOfThreads,
+    new_index,
+    server,
+)
 from elasticsearch import AsyncElasticsearch, Elasticsearch
-
-from elasticsearch_chat_history import (
-    AsyncElasticsearchChatMessageHistory,
-    ElasticsearchChatMessageHistory,
+from figures import Figures
+from measuring import Record, Rows, arguments, finish, parsed, version_of
+from messages import Kind, kinds
+from others import (
+    SQLITE,
+    UPSTREAM,
+    on_elasticsearch,
+    on_postgresql,
+    on_postgresql_async,
+    on_redis,
+    on_sqlite,
 )
 
-Turn = Callable[[int], Any]
-SHARING = (SHARED, OURS)
-# Those that share no request need so much longer that fewer turns are enough, and few callers.
-SHARE_OF_OTHERS = 10
-MOST_CALLERS_OF_OTHERS = 64
+EXACT = (SHARED, OURS, PLAIN)
+# Those whose callers wait for each other's disk need so much longer that fewer turns are enough.
+SLOW = (PLAIN, UPSTREAM, SQLITE)
+SHARE_OF_THE_SLOW = 15
+MOST_CALLERS_OF_ALL = 64  # with more, only those that share their requests are compared
+CALLERS = (64, 512)
+ROWS = {"turns/s": "turns/s", "p50": "ms", "p99": "ms"}  # with their units
 
 
-@dataclass
-class Measured:
-    """What one way reached, over all rounds."""
+class Crowd:
+    """One contender with many callers, each with a session of its own."""
 
-    rates: list[float] = field(default_factory=list)
-    latencies: list[float] = field(default_factory=list)
+    def __init__(self, contender: Contender, kind: Kind, callers: int, table: str) -> None:
+        self.name = contender.name
+        self.record = Record(contender.name, exact=contender.name in EXACT)
+        self._contender = contender
+        self._kind = kind
+        self.callers = callers
+        self.table = table
 
-    def add(self, seconds: float, latencies: list[float]) -> None:
-        """Add a round."""
-        self.rates.append(len(latencies) / seconds)
-        self.latencies += latencies
+    async def by_tasks(self, turns: int) -> list[float]:
+        """Return the seconds of each turn of all callers, which are tasks."""
+        latencies: list[float] = []
 
-    @property
-    def rate(self) -> float:
-        """Turns a second, the median of the rounds."""
-        return statistics.median(self.rates)
+        async def caller(number: int) -> None:
+            session = f"{self.table}, {number}"
+            identity = self.record.session_id(session)
+            for _ in range(turns):
+                turn = self._kind.turn(number + len(self.record.sessions[session]))
+                begin = time.perf_counter()
+                await self._contender.add(identity, turn)
+                latencies.append(time.perf_counter() - begin)
+                self.record.note(session, turn)
 
-    def percentile(self, percent: int) -> float:
-        """Milliseconds that `percent` of the turns stay below."""
-        return statistics.quantiles(self.latencies, n=100)[percent - 1] * 1000
+        await asyncio.gather(*map(caller, range(self.callers)))
+        return latencies
 
+    def by_threads(self, pool: ThreadPoolExecutor, turns: int) -> list[float]:
+        """Return the seconds of each turn of all callers, which are threads."""
+        latencies: list[float] = []
 
-async def run_tasks(turn: Turn, callers: int, turns: int) -> list[float]:
-    """Return the seconds of each turn of so many tasks."""
-    latencies: list[float] = []
+        def caller(number: int) -> None:
+            session = f"{self.table}, {number}"
+            identity = self.record.session_id(session)
+            for _ in range(turns):
+                turn = self._kind.turn(number + len(self.record.sessions[session]))
+                begin = time.perf_counter()
+                self._contender.add(identity, turn)
+                latencies.append(time.perf_counter() - begin)
+                self.record.note(session, turn)
 
-    async def caller(number: int) -> None:
-        for _ in range(turns):
-            begin = time.perf_counter()
-            await turn(number)
-            latencies.append(time.perf_counter() - begin)
+        list(pool.map(caller, range(self.callers)))
+        return latencies
 
-    await asyncio.gather(*(caller(number) for number in range(callers)))
-    return latencies
-
-
-def run_threads(turn: Turn, callers: int, turns: int) -> list[float]:
-    """Return the seconds of each turn of so many threads."""
-    latencies: list[float] = []
-
-    def caller(number: int) -> None:
-        for _ in range(turns):
-            begin = time.perf_counter()
-            turn(number)
-            latencies.append(time.perf_counter() - begin)
-
-    with ThreadPoolExecutor(callers) as pool:
-        list(pool.map(caller, range(callers)))
-    return latencies
-
-
-def compare(
-    ways: dict[str, Any], run: Callable[[Turn, int], list[float]], turns: int, rounds: int
-) -> dict[str, Measured]:
-    """Run all ways round by round; the first round warms up and does not count."""
-    measured = {name: Measured() for name in ways}
-    for round_number in range(rounds + 1):
-        for name, add in ways.items():
-            share = turns if name in SHARING else max(2, turns // SHARE_OF_OTHERS)
-            begin = time.perf_counter()
-            latencies = run(partial(add, messages=TURN), share)
-            if round_number:
-                measured[name].add(time.perf_counter() - begin, latencies)
-    return measured
+    async def count(self) -> tuple[int, int]:
+        """Read all; return how many messages were acknowledged, and how many are there."""
+        sessions = self.record.sessions
+        identities = map(self.record.session_id, sessions)
+        answers = [self._contender.read(identity) for identity in identities]
+        if any(map(isawaitable, answers)):
+            answers = await asyncio.gather(*answers)
+        for session, found in zip(sessions, answers, strict=True):
+            self.record.compare(session, found)
+        return sum(map(len, sessions.values())), sum(map(len, answers))
 
 
-def report(title: str, measured: dict[str, Measured]) -> None:
-    """Print a table."""
-    ours = measured[OURS]
-    print(f"\n{title}\n")
-    print("| way | turns/s | p50 ms | p99 ms | turns/s of this package | its p99 |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, each in measured.items():
-        print(
-            f"| {name} | {each.rate:,.0f} | {each.percentile(50):,.1f} | "
-            f"{each.percentile(99):,.1f} | {ours.rate / each.rate:.2f} times | "
-            f"{ours.percentile(99) / each.percentile(99):.3f} of it |",
-            flush=True,
-        )
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared on one server, and where the figures go."""
+
+    url: str
+    kind: Kind
+    figures: Figures
+    options: argparse.Namespace
+
+    async def tasks(self, callers: int) -> None:
+        """Measure with tasks."""
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(
+                AsyncElasticsearch(self.url, request_timeout=60)
+            )
+            contenders: list[Contender] = [
+                SharedBulk(SHARED, client, self.index(stack)),
+                OursAsync(OURS, client, self.index(stack)),
+            ]
+            if callers <= MOST_CALLERS_OF_ALL and not self.options.quick:
+                contenders.append(ByHandAsync(PLAIN, client, self.index(stack)))
+                contenders += stack.enter_context(on_elasticsearch(self.url, client))
+                contenders += await stack.enter_async_context(on_postgresql_async(callers))
+            await self.compare(f"{callers} tasks", contenders, callers, Crowd.by_tasks)
+
+    async def threads(self, callers: int) -> None:
+        """Measure with threads."""
+        with ExitStack() as stack:
+            client = stack.enter_context(Elasticsearch(self.url, request_timeout=60))
+            pool = stack.enter_context(ThreadPoolExecutor(callers))
+            contenders: list[Contender] = [
+                SharedBulkOfThreads(SHARED, client, self.index(stack)),
+                Ours(OURS, client, self.index(stack)),
+            ]
+            if not self.options.quick:
+                contenders.append(ByHand(PLAIN, client, self.index(stack)))
+                contenders += stack.enter_context(on_elasticsearch(self.url, client))
+                contenders += stack.enter_context(on_sqlite(callers))
+                contenders += stack.enter_context(on_postgresql(callers))
+                contenders += stack.enter_context(on_redis())
+
+            async def run(crowd: Crowd, turns: int) -> list[float]:
+                return await asyncio.to_thread(crowd.by_threads, pool, turns)
+
+            await self.compare(f"{callers} threads", contenders, callers, run)
+
+    async def compare(
+        self,
+        table: str,
+        contenders: Sequence[Contender],
+        callers: int,
+        run: Callable[[Crowd, int], Awaitable[list[float]]],
+    ) -> None:
+        """Measure all round by round, and count what they have stored."""
+        values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        crowds = [Crowd(contender, self.kind, callers, table) for contender in contenders]
+        order = random.Random(table)  # noqa: S311  # the order is no secret
+        for number in range(self.options.rounds + 1):
+            for crowd in order.sample(crowds, len(crowds)):
+                begin = time.perf_counter()
+                latencies = await run(crowd, self.turns_of_each(crowd))
+                taken = time.perf_counter() - begin
+                cuts = statistics.quantiles(latencies, n=100)
+                if number:
+                    values["turns/s", crowd.name].append(len(latencies) / taken)
+                    values["p50", crowd.name].append(cuts[49] * 1000)
+                    values["p99", crowd.name].append(cuts[98] * 1000)
+        for row, unit in ROWS.items():
+            for crowd in crowds:
+                self.figures.add(table, row, crowd.name, unit, values[row, crowd.name])
+        print(f"\n{table}: messages acknowledged, and found at the end\n", flush=True)
+        for crowd in crowds:
+            acknowledged, found = await crowd.count()
+            print(f"{crowd.name}: {acknowledged:,}, {found:,}", flush=True)
+
+    def index(self, stack: ExitStack | AsyncExitStack) -> str:
+        """Make an index, until the stack is closed."""
+        return stack.enter_context(new_index(self.url))
+
+    def turns_of_each(self, crowd: Crowd) -> int:
+        """Return how many turns each caller adds in a round: fewer where there are more."""
+        turns: int = max(10, self.options.turns * MOST_CALLERS_OF_ALL // crowd.callers)
+        return max(2, turns // SHARE_OF_THE_SLOW) if crowd.name in SLOW else turns
 
 
-def compared(ways: dict[str, Any], callers: int) -> dict[str, Any]:
-    """Return the ways that can be compared with so many callers."""
-    if callers <= MOST_CALLERS_OF_OTHERS:
-        return ways
-    return {name: ways[name] for name in SHARING}
+async def measure(options: argparse.Namespace, chosen: Rows | None) -> Figures:
+    """Return the figures of the tables with the chosen rows; None chooses all."""
+    tables = None if chosen is None else {table for table, _ in chosen}
+    url = server()
+    figures = Figures("concurrent_turns", version_of(url), {OURS: SHARED})
+    comparison = Comparison(url, kinds()[0], figures, options)
+    for callers in options.callers or CALLERS:
+        if tables is None or f"{callers} tasks" in tables:
+            await comparison.tasks(callers)
+        if callers <= MOST_CALLERS_OF_ALL and (tables is None or f"{callers} threads" in tables):
+            await comparison.threads(callers)
+    return figures
 
 
-def compare_tasks(url: str, index: str, callers: int, turns: int, rounds: int) -> None:
-    """Measure with tasks."""
-    loop = asyncio.new_event_loop()
-    client = AsyncElasticsearch(url, request_timeout=60)
-    try:
-        ways = ways_to_add(
-            index,
-            client,
-            AsyncElasticsearchChatMessageHistory,
-            langchain_elasticsearch.AsyncElasticsearchChatMessageHistory,
-            callers,
-        )
-        measured = compare(
-            compared(ways, callers),
-            lambda turn, share: loop.run_until_complete(run_tasks(turn, callers, share)),
-            turns,
-            rounds,
-        )
-    finally:
-        loop.run_until_complete(client.close())
-        loop.close()
-    report(f"{callers} tasks", measured)
-
-
-def compare_threads(url: str, index: str, callers: int, turns: int, rounds: int) -> None:
-    """Measure with threads."""
-    with Elasticsearch(url, request_timeout=60) as client:
-        ways = ways_to_add(
-            index,
-            client,
-            ElasticsearchChatMessageHistory,
-            langchain_elasticsearch.ElasticsearchChatMessageHistory,
-            callers,
-        )
-        measured = compare(
-            compared(ways, callers),
-            lambda turn, share: run_threads(turn, callers, share),
-            turns,
-            rounds,
-        )
-    report(f"{callers} threads", measured)
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print a table for tasks and one for threads for each number of callers."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--callers", type=int, action="append", help="by default 64 and 512")
-    parser.add_argument("--turns", type=int, default=60, help="of each caller and round")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    with server_and_index() as (url, index):
-        for callers in options.callers or (64, 512):
-            # As many turns in all, whatever the number of callers.
-            turns = max(5, options.turns * MOST_CALLERS_OF_OTHERS // callers)
-            compare_tasks(url, index, callers, turns, options.rounds)
-            if callers <= MOST_CALLERS_OF_OTHERS:
-                compare_threads(url, index, callers, turns, options.rounds)
+    parser.add_argument(
+        "--turns",
+        type=int,
+        help="of each of 64 callers in a round, by default 60, or 30 with --quick",
+    )
+    options = parsed(parser, argv, quick_rounds=3)
+    options.turns = options.turns or (30 if options.quick else 60)
+    return finish(options, lambda chosen: asyncio.run(measure(options, chosen)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,129 +1,256 @@
-"""One caller alone: a turn, a thousand messages, reading them, and the end of a long session.
+"""One caller alone, with three kinds of messages and all ways of storing them.
 
+The ways take turns, call by call and in an order that changes with each call. A round does all
+that is measured once more; the median of a round is one value, and a first round that is shorter
+warms up. Each answer is compared with what was written.
 Run it with `nox -s benchmark -- one_caller`.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import random
 import statistics
+import sys
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from itertools import cycle, islice
+from typing import Any, NamedTuple
 
-import langchain_elasticsearch
-from contenders import OURS, PLAIN, TURN, UPSTREAM, server_and_index, ways_to_add
-from elasticsearch import Elasticsearch
+from contenders import (
+    BY_HAND,
+    BY_HAND_ASYNC,
+    OURS_ASYNC,
+    OURS_SYNC,
+    ByHand,
+    ByHandAsync,
+    Contender,
+    Ours,
+    OursAsync,
+    new_index,
+    plain_document,
+    server,
+)
+from elasticsearch import AsyncElasticsearch, Elasticsearch
 from elasticsearch.helpers import bulk
-from langchain_core.messages import BaseMessage, HumanMessage
+from figures import Figures
+from measuring import Rows, Way, arguments, finish, parsed, version_of
+from messages import Kind, kinds
+from others import UPSTREAM, on_elasticsearch, on_postgresql, on_redis, on_sqlite
 
-from elasticsearch_chat_history import ElasticsearchChatMessageHistory
-from elasticsearch_chat_history._documents.document import documents_of
-from elasticsearch_chat_history._documents.fields import IndexLayout
-from elasticsearch_chat_history._queries.selection import session_query, total_order
+from elasticsearch_chat_history._documents.document import time_ordered_id
 
-THOUSAND: list[BaseMessage] = [HumanMessage(f"message number {n}") for n in range(1000)]
+LIMITS = {OURS_SYNC: BY_HAND, OURS_ASYNC: BY_HAND_ASYNC}
+LAST = 20
+LONG_SESSIONS = "Long sessions"
+WARM_UP = 5  # times fewer calls than in a round
+LONGER = 10  # times longer than the others, about, are the calls with many messages
 
-
-def alternate(ways: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float]:
-    """Return for each way its median in milliseconds; the ways take turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way()
-    for _ in range(runs):
-        for name, way in ways.items():
-            begin = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(each) * 1000 for name, each in seconds.items()}
+Call = Callable[[Way, Kind, str, int], Awaitable[float]]
 
 
-def report(title: str, medians: dict[str, float]) -> None:
-    """Print a table."""
-    first = next(iter(medians.values()))
-    print(f"\n{title}\n\n| way | median ms | to the first |\n| --- | --- | --- |")
-    for name, median in medians.items():
-        print(f"| {name} | {median:,.2f} | {median / first:.3f} |", flush=True)
+class Row(NamedTuple):
+    """One thing to measure: how often in a round, and what returns its milliseconds."""
+
+    name: str
+    runs: int
+    call: Call
 
 
-def compare_adding(client: Elasticsearch, index: str, runs: int) -> None:
-    """Measure a turn and a thousand messages."""
-    ways = ways_to_add(
-        index,
-        client,
-        ElasticsearchChatMessageHistory,
-        langchain_elasticsearch.ElasticsearchChatMessageHistory,
-    )
-    order = (PLAIN, OURS, UPSTREAM)
-    turn = {name: partial(ways[name], 0, TURN) for name in order}
-    report("Add one turn of two messages", alternate(turn, runs))
-    thousand = {name: partial(ways[name], 0, THOUSAND) for name in order}
-    report("Add 1,000 messages", alternate(thousand, max(2, runs // 100)))
+async def add_turn(way: Way, kind: Kind, place: str, run: int) -> float:
+    """Add a turn to a session that has some."""
+    return await way.add(f"{place}, turns", kind.turn(run))
 
 
-def compare_reading(client: Elasticsearch, index: str, runs: int) -> None:
-    """Measure reading a thousand messages."""
-    upstream = langchain_elasticsearch.ElasticsearchChatMessageHistory
-    ours = ElasticsearchChatMessageHistory(index, "read", client=client)
-    ours.add_messages(THOUSAND)
-    read = len(upstream(index, "read", client=client).messages)
-    print(f"\nlangchain-elasticsearch reads {read} of {len(ours.messages)} messages.")
-    search: dict[str, Any] = {
-        "index": index,
-        "query": session_query("read"),
-        "sort": total_order(),
-        "size": 1000,
-        "source": {"includes": ["history"]},
-    }
-    ways: dict[str, Callable[[], Any]] = {
-        "a plain search, not decoded": lambda: client.search(**search),
-        OURS: ours.get_messages,
-        UPSTREAM: lambda: upstream(index, "read", client=client).messages,
-    }
-    report("Read 1,000 messages", alternate(ways, max(2, runs // 10)))
+async def chat(way: Way, kind: Kind, place: str, run: int) -> float:
+    """Read the last messages and add a turn, as a chat does for each question."""
+    session = f"{place}, chat"
+    if not run:
+        await way.add(session, kind.messages(LAST))
+    reading = await way.read_last(session, LAST)
+    return reading + await way.add(session, kind.turn(LAST + run))
 
 
-def compare_windows(client: Elasticsearch, index: str, runs: int, length: int) -> None:
-    """Measure the last 20 messages of sessions of all lengths."""
-    ways: dict[str, Callable[[], Any]] = {}
-    begin = time.time_ns() // 1000 - length * 1000
-    for messages in (100, length):
-        session_id = f"session of {messages:,}"
-        actions = (
-            {
-                "_op_type": "create",
-                "_index": index,
-                "_id": document.id,
-                **document.source(IndexLayout(complete=True)),
-            }
-            for start in range(0, messages, 1000)
-            for document in documents_of(
-                THOUSAND[: min(1000, messages)],
-                session_id,
-                range(begin + start * 1000, begin + (start + min(1000, messages)) * 1000, 1000),
-            )
-        )
-        bulk(client, actions, chunk_size=5000)
-        history = ElasticsearchChatMessageHistory(
-            index, session_id, client=client, history_size=20
-        )
-        ways[session_id] = history.get_messages
+async def add_many(way: Way, kind: Kind, place: str, run: int) -> float:
+    """Store a long session in one call."""
+    return await way.add(f"{place}, many, {run}", kind.messages(kind.many))
+
+
+async def read_short(way: Way, kind: Kind, _place: str, _run: int) -> float:
+    """Read a session of a few messages."""
+    return await way.read(f"{kind.name}, short")
+
+
+async def read_last(way: Way, kind: Kind, _place: str, _run: int) -> float:
+    """Read the last messages of a long session."""
+    return await way.read_last(f"{kind.name}, long", LAST)
+
+
+async def read_many(way: Way, kind: Kind, _place: str, _run: int) -> float:
+    """Read a long session."""
+    return await way.read(f"{kind.name}, long")
+
+
+def name_of_many(kind: Kind) -> str:
+    """Return the name of the row in which a long session is stored."""
+    return f"add {kind.many:,} messages in one call"
+
+
+def rows(kind: Kind, runs: int, chosen: Rows | None) -> list[Row]:
+    """Return what is measured with a kind of messages; None chooses all."""
+    longer = max(2, runs // LONGER)
+    every = [
+        Row("add a turn", runs, add_turn),
+        Row(f"last {LAST} and a turn", runs, chat),
+        Row(name_of_many(kind), longer, add_many),
+        Row(f"read {LAST}", runs, read_short),
+        Row(f"last {LAST} of {kind.many:,}", runs, read_last),
+        Row(f"read {kind.many:,}", 2 * longer, read_many),
+    ]
+    return [row for row in every if chosen is None or (kind.name, row.name) in chosen]
+
+
+async def prepare(ways: Sequence[Way], kind: Kind) -> dict[str, float]:
+    """Store the sessions that are read; return for each way how long the long one took."""
+    taken = {}
+    for way in ways:
+        await way.add(f"{kind.name}, short", kind.messages(LAST))
+        taken[way.name] = await way.add(f"{kind.name}, long", kind.messages(kind.many))
+    return taken
+
+
+async def compare(
+    ways: Sequence[Way],
+    compared: Sequence[Kind],
+    options: argparse.Namespace,
+    chosen: Rows | None,
+) -> dict[tuple[str, str, str], list[float]]:
+    """Return by kind, row and way the medians of all rounds."""
+    values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for kind in compared:
+        taken = await prepare(ways, kind)
+        if UPSTREAM in taken:
+            # It takes many seconds each time, so this once is enough.
+            values[kind.name, name_of_many(kind), UPSTREAM].append(taken[UPSTREAM])
+    for number in range(options.rounds + 1):
+        for kind in compared:
+            for row in rows(kind, options.runs, chosen):
+                medians = await one_round(ways, kind, row, number)
+                for name, median in medians.items() if number else ():
+                    values[kind.name, row.name, name].append(median)
+        for way in ways:
+            await way.check()
+    return values
+
+
+async def one_round(ways: Sequence[Way], kind: Kind, row: Row, number: int) -> dict[str, float]:
+    """Return the median of each way; round 0 warms up."""
+    runs = row.runs if number else max(1, row.runs // WARM_UP)
+    order = random.Random(number)  # noqa: S311  # the order is no secret
+    those = [way for way in ways if row.call is not add_many or way.name != UPSTREAM]
+    taken: defaultdict[str, list[float]] = defaultdict(list)
+    for run in range(runs):
+        for way in order.sample(those, len(those)):
+            taken[way.name].append(await row.call(way, kind, f"{kind.name}, {number}", run))
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+async def compare_lengths(
+    client: Elasticsearch, index: str, kind: Kind, figures: Figures, options: argparse.Namespace
+) -> None:
+    """Measure the last messages of a short session and of a very long one."""
+    way = Way(Ours(OURS_SYNC, client, index), exact=True)
+    lengths = (100, options.length)
+    for length in lengths:
+        session = f"session of {length:,}"
+        store(client, index, kind, way.record.session_id(session), length)
+        whole_turns = kind.messages(len(kind.turns) * len(kind.turns[0]))
+        begin = (length - LAST) % len(whole_turns)
+        way.record.note(session, [*islice(cycle(whole_turns), begin, begin + LAST)])
     client.indices.refresh(index=index)
-    report("Read the last 20 messages", alternate(ways, runs))
+    values: defaultdict[int, list[float]] = defaultdict(list)
+    for _ in range(options.rounds + 1):
+        taken: defaultdict[int, list[float]] = defaultdict(list)
+        for _ in range(options.runs):
+            for length in lengths:
+                taken[length].append(await way.read_last(f"session of {length:,}", LAST))
+        for length in lengths:
+            values[length].append(statistics.median(taken[length]))
+    for length in lengths:
+        row = f"last {LAST} of {length:,}"
+        figures.add(LONG_SESSIONS, row, OURS_SYNC, "ms", values[length][1:])
 
 
-def main() -> None:
-    """Print a table for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=300)
+def store(client: Elasticsearch, index: str, kind: Kind, session_id: str, length: int) -> None:
+    """Store a session of this length, a message each millisecond until now."""
+    begin = time.time_ns() // 1000 - length * 1000
+
+    def actions() -> Iterator[dict[str, Any]]:
+        # The same texts again and again: as JSON once.
+        turns = kind.messages(len(kind.turns) * len(kind.turns[0]))
+        documents = [plain_document(session_id, message, 0) for message in turns]
+        for number, document in enumerate(islice(cycle(documents), length)):
+            seq = begin + number * 1000
+            place = {"seq": seq, "created_at": seq // 1000}
+            action = {"_op_type": "create", "_index": index, "_id": time_ordered_id(seq)}
+            yield {**action, **document, **place}
+
+    bulk(client, actions(), chunk_size=5000)
+
+
+async def measure(options: argparse.Namespace, chosen: Rows | None) -> Figures:
+    """Return the figures of the rows that are chosen; None chooses all."""
+    compared = [kind for kind in kinds() if rows(kind, options.runs, chosen)]
+    async with AsyncExitStack() as stack:
+        url = server()
+
+        def another() -> str:
+            return stack.enter_context(new_index(url))
+
+        figures = Figures("one_caller", version_of(url), LIMITS)
+        client = stack.enter_context(Elasticsearch(url, request_timeout=60))
+        async_client = await stack.enter_async_context(AsyncElasticsearch(url, request_timeout=60))
+        ours: list[Contender] = [
+            ByHand(BY_HAND, client, another()),
+            Ours(OURS_SYNC, client, another()),
+            ByHandAsync(BY_HAND_ASYNC, async_client, another()),
+            OursAsync(OURS_ASYNC, async_client, another()),
+        ]
+        ways = [Way(contender, exact=True) for contender in ours]
+        if not options.quick:
+            for opened in (
+                on_elasticsearch(url, client),
+                on_sqlite(),
+                on_postgresql(),
+                on_redis(),
+            ):
+                others = stack.enter_context(opened)
+                ways += [Way(contender, exact=False) for contender in others]
+        values = await compare(ways, compared, options, chosen)
+        for kind in compared:
+            for row in rows(kind, options.runs, chosen):
+                for way in ways:
+                    key = (kind.name, row.name, way.name)
+                    figures.add(*key, "ms", values[key])
+        if not options.quick:
+            await compare_lengths(client, another(), compared[0], figures, options)
+    return figures
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a table for each kind of messages, and one for long sessions."""
+    parser = arguments(__doc__)
+    parser.add_argument(
+        "--runs", type=int, help="calls of each way in a round, by default 25, or 10 with --quick"
+    )
     parser.add_argument("--length", type=int, default=1_000_000, help="of the long session")
-    options = parser.parse_args()
-    with server_and_index() as (url, index), Elasticsearch(url, request_timeout=60) as client:
-        compare_adding(client, index, options.runs)
-        compare_reading(client, index, options.runs)
-        compare_windows(client, index, options.runs, options.length)
+    options = parsed(parser, argv, quick_rounds=3)
+    options.runs = options.runs or (10 if options.quick else 25)
+    return finish(options, lambda chosen: asyncio.run(measure(options, chosen)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

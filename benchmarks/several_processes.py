@@ -1,8 +1,8 @@
 """Turns that several processes add to one index at once, with each refresh policy.
 
-A service has several workers. Each shares its requests among its own tasks only, and forces its
-own refreshes. All runs take turns, round by round, each with an index of its own, whose messages
-are counted at the end. Run it with `nox -s benchmark -- several_processes`.
+A service has several workers. Each shares its requests among its own tasks only. All runs take
+turns, round by round, each with an index of its own, whose messages are counted at the end. Run it
+with `nox -s benchmark -- several_processes`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import argparse
 import asyncio
 import multiprocessing
 import statistics
+import sys
 import time
 import uuid
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any, Literal, NamedTuple
 
 from contenders import TURN, server_and_index
 from elasticsearch import AsyncElasticsearch, Elasticsearch
+from figures import Figures, server_version
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, ElasticsearchChatStore
 
@@ -35,8 +39,8 @@ class Policy(NamedTuple):
 
     def __str__(self) -> str:
         """Name it as the arguments do."""
-        interval = f", refresh_interval={self.interval!r}" if self.interval else ""
-        return f"refresh={self.refresh!r}{interval}"
+        interval = f", every {self.interval}" if self.interval else ""
+        return f"`refresh={self.refresh!r}`{interval}"
 
 
 POLICIES = (
@@ -46,102 +50,127 @@ POLICIES = (
 )
 
 
-@dataclass
-class Work:
-    """What one process has to do, and how it is told to begin."""
+class Job(NamedTuple):
+    """What one process has to do."""
 
     url: str
-    index: str
+    index_name: str
     policy: Policy
     seconds: float
-    ready: Any
-    begin: Any
-    results: Any
 
 
-def worker(work: Work) -> None:
-    """Add turns for some seconds, and tell how long each took."""
-    work.results.put(asyncio.run(add_turns(work)))
+def work(parent: Connection) -> None:
+    """Do what the parent sends until that is nothing."""
+    while (job := parent.recv()) is not None:
+        parent.send(asyncio.run(add_turns(job, parent)))
 
 
-async def add_turns(work: Work) -> list[float]:
+async def add_turns(job: Job, parent: Connection) -> list[float]:
     """Return the seconds of each turn, after one that does not count."""
     latencies: list[float] = []
-    async with AsyncElasticsearch(work.url, request_timeout=60) as client:
-        store = AsyncElasticsearchChatStore(work.index, client=client, refresh=work.policy.refresh)
+    async with AsyncElasticsearch(job.url, request_timeout=60) as client:
+        store = AsyncElasticsearchChatStore(
+            job.index_name, client=client, refresh=job.policy.refresh
+        )
         histories = [store.session(uuid.uuid4().hex) for _ in range(TASKS)]
         await asyncio.gather(*(history.aadd_messages(TURN) for history in histories))
-        work.ready.release()
-        await asyncio.to_thread(work.begin.wait)
-        end = time.perf_counter() + work.seconds
+        parent.send("ready")
+        await asyncio.to_thread(parent.recv)
+        end = time.perf_counter() + job.seconds
 
-        async def task(history: Any) -> None:
+        async def task(number: int) -> None:
             while (begin := time.perf_counter()) < end:
-                await history.aadd_messages(TURN)
+                await histories[number].aadd_messages(TURN)
                 latencies.append(time.perf_counter() - begin)
 
-        await asyncio.gather(*(task(history) for history in histories))
+        await asyncio.gather(*(task(number) for number in range(TASKS)))
     return latencies
 
 
-def run(policy: Policy, processes: int, seconds: float) -> list[float]:
-    """Return the seconds of all turns of so many processes."""
+@contextmanager
+def workers(number: int) -> Iterator[list[Connection]]:
+    """Start so many processes; gives the ends of their pipes."""
     context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe() for _ in range(number)]
+    processes = [context.Process(target=work, args=(theirs,), daemon=True) for _, theirs in pipes]
+    for process in processes:
+        process.start()
+    yield [ours for ours, _ in pipes]
+    for ours, _ in pipes:
+        ours.send(None)
+    for process in processes:
+        process.join()
+
+
+def answer_of(process: Connection) -> Any:
+    """Return what a process sends."""
+    if not process.poll(START_SECONDS):
+        raise TimeoutError("a process does not answer")
+    return process.recv()
+
+
+def run(policy: Policy, processes: Sequence[Connection], seconds: float) -> list[float]:
+    """Return the seconds of all turns of these processes."""
     with server_and_index() as (url, index), Elasticsearch(url) as client:
         if policy.interval is not None:
             client.indices.put_settings(
                 index=index, settings={"refresh_interval": policy.interval}
             )
-        ready, begin, results = context.Semaphore(0), context.Event(), context.Queue()
-        work = Work(url, index, policy, seconds, ready, begin, results)
-        workers = [context.Process(target=worker, args=(work,)) for _ in range(processes)]
-        for each in workers:
-            each.start()
-        for _ in workers:
-            if not ready.acquire(timeout=START_SECONDS):
-                raise TimeoutError("a process did not start")
-        begin.set()
-        latencies = [latency for _ in workers for latency in results.get()]
-        for each in workers:
-            each.join()
+        for process in processes:
+            process.send(Job(url, index, policy, seconds))
+        for process in processes:
+            answer_of(process)
+        for process in processes:
+            process.send("begin")
+        latencies: list[float] = []
+        for process in processes:
+            latencies += answer_of(process)
         client.indices.refresh(index=index)
         stored = ElasticsearchChatStore(index, client=client).count_messages()
-        expected = len(TURN) * (len(latencies) + processes * TASKS)
+        expected = len(TURN) * (len(latencies) + len(processes) * TASKS)
         if stored != expected:
             raise RuntimeError(f"{stored} messages are stored instead of {expected}")
     return latencies
 
 
-def main() -> None:
-    """Print a table with a row for each policy and number of processes."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a table with a row for each policy and a column for each number of processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, action="append", help="by default 1, 4 and 16")
-    options = parser.parse_args()
-    cells = [
-        (policy, processes) for policy in POLICIES for processes in options.processes or PROCESSES
-    ]
+    parser.add_argument("--keep", action="store_true", help="write the figures for the docs")
+    options = parser.parse_args(argv)
+    numbers = options.processes or PROCESSES
     rates: dict[tuple[Policy, int], list[float]] = defaultdict(list)
-    latencies: dict[tuple[Policy, int], list[float]] = defaultdict(list)
-    for _ in range(options.rounds):
-        for cell in cells:
-            seconds_of_turns = run(*cell, options.seconds)
-            rates[cell].append(len(seconds_of_turns) / options.seconds)
-            latencies[cell] += seconds_of_turns
-    print(f"\nTurns of {TASKS} tasks a process\n")
-    print("| policy | processes | turns/s | lowest and highest round | p50 ms | p99 ms |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for policy, processes in cells:
-        rate = rates[policy, processes]
-        parts = statistics.quantiles(latencies[policy, processes], n=100)
-        print(
-            f"| `{policy}` | {processes} | {statistics.median(rate):,.0f} | "
-            f"{min(rate):,.0f} to {max(rate):,.0f} | {parts[49] * 1000:,.1f} | "
-            f"{parts[98] * 1000:,.1f} |",
-            flush=True,
-        )
+    medians: dict[tuple[Policy, int], list[float]] = defaultdict(list)
+    slowest: dict[tuple[Policy, int], list[float]] = defaultdict(list)
+    with workers(max(numbers)) as processes:
+        for _ in range(options.rounds):
+            for policy in POLICIES:
+                for number in numbers:
+                    latencies = run(policy, processes[:number], options.seconds)
+                    parts = statistics.quantiles(latencies, n=100)
+                    cell = policy, number
+                    rates[cell].append(len(latencies) / options.seconds)
+                    medians[cell].append(parts[49] * 1000)
+                    slowest[cell].append(parts[98] * 1000)
+                    print(f"{policy}, {number}: {rates[cell][-1]:,.0f} turns/s", flush=True)
+    figures = Figures("several_processes", server_version())
+    for policy in POLICIES:
+        for number in numbers:
+            column = f"{number} process" if number == 1 else f"{number} processes"
+            for table, unit, values in (
+                (f"Turns of {TASKS} tasks a process", "turns/s", rates),
+                ("Half of the turns take less than", "ms", medians),
+                ("Of a hundred turns, 99 take less than", "ms", slowest),
+            ):
+                figures.add(table, str(policy), column, unit, values[policy, number])
+    figures.print()
+    if options.keep:
+        figures.keep(vars(options))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

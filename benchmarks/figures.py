@@ -1,0 +1,238 @@
+"""What benchmarks find: medians with their spread, as tables, as JSON, and in the docs.
+
+A benchmark collects `Figure`s, prints them as it goes, and writes them to
+`benchmarks/figures/<name>.json` if it is told to keep them. The docs show those that are kept:
+`python benchmarks/figures.py` writes their tables anew, and `--check` only looks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "benchmarks" / "figures"
+DOCS = ROOT / "docs"
+PACKAGES = (
+    "elasticsearch",
+    "langchain-core",
+    "langchain-elasticsearch",
+    "langchain-community",
+    "langchain-postgres",
+    "langchain-redis",
+)
+# How many times further from its limit than in the kept run a column may be.
+MUCH_WORSE = 1.25
+# Names of a run and of a table, before the table and behind it.
+MARKED = re.compile(
+    r"(<!-- figures: (\w+): (.+?) -->\n\n)(.*?)(\n\n<!-- end of figures -->)", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a benchmark.
+
+    Attributes:
+        table: The heading it stands under.
+        row: What was done.
+        column: Who did it, or to what.
+        unit: Such as "ms" or "turns/s"; of a unit "per second", more is better.
+        values: One for each round.
+    """
+
+    table: str
+    row: str
+    column: str
+    unit: str
+    values: list[float]
+
+    @property
+    def median(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.values)
+
+    def __str__(self) -> str:
+        low, high = min(self.values), max(self.values)
+        if len(self.values) == 1 or f"{low:.3g}" == f"{high:.3g}":
+            return f"{short(self.median)} {self.unit}"
+        return f"{short(self.median)} {self.unit} ({short(low)} to {short(high)})"
+
+
+@dataclass
+class Figures:
+    """The figures of one run of a benchmark.
+
+    Args:
+        name: The benchmark, as `nox -s benchmark -- <name>` knows it.
+        server: The version of Elasticsearch.
+        limits: For some columns, the column that they are compared with.
+    """
+
+    name: str
+    server: str
+    limits: dict[str, str] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+
+    def add(self, table: str, row: str, column: str, unit: str, values: list[float]) -> None:
+        """Add what the rounds gave."""
+        self.figures.append(Figure(table, row, column, unit, values))
+
+    def tables(self) -> list[str]:
+        """List the tables in the order of their first figures."""
+        return list(dict.fromkeys(figure.table for figure in self.figures))
+
+    def ratios(self) -> dict[tuple[str, str, str], float]:
+        """Return by table, row and column how much slower than its limit a column is."""
+        medians = {(one.table, one.row, one.column): one for one in self.figures}
+        ratios = {}
+        for (table, row, column), figure in medians.items():
+            limit = medians.get((table, row, self.limits.get(column, "")))
+            if limit is not None and figure.median and limit.median:
+                slower = figure.median / limit.median
+                more_is_better = figure.unit.endswith("/s")
+                ratios[table, row, column] = 1 / slower if more_is_better else slower
+        return ratios
+
+    def markdown(self, table: str) -> str:
+        """Return a table: a line for each row, a column for each column."""
+        figures = [figure for figure in self.figures if figure.table == table]
+        columns = list(dict.fromkeys(figure.column for figure in figures))
+        cells: dict[str, dict[str, str]] = {}
+        ratios = self.ratios()
+        for figure in figures:
+            cell = str(figure)
+            ratio = ratios.get((table, figure.row, figure.column))
+            if ratio is not None:
+                cell += f", {ratio:.2f}"
+            cells.setdefault(figure.row, {})[figure.column] = cell
+        lines = [f"| | {' | '.join(columns)} |", f"| --- |{' --- |' * len(columns)}"]
+        for row, values in cells.items():
+            lines.append(f"| {row} | {' | '.join(values.get(one, '') for one in columns)} |")
+        return "\n".join(lines)
+
+    def print(self) -> None:
+        """Print all tables."""
+        for table in self.tables():
+            print(f"\n{table}\n\n{self.markdown(table)}", flush=True)
+
+    def keep(self, options: dict[str, Any]) -> Path:
+        """Write the figures to `benchmarks/figures/`, with what they were measured on."""
+        KEPT.mkdir(exist_ok=True)
+        path = KEPT / f"{self.name}.json"
+        about = {"options": options, "measured_on": machine(), "commit": commit()}
+        path.write_text(json.dumps({**about, **asdict(self)}, indent=1) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def kept(cls, name: str) -> Figures:
+        """Read the figures that were kept of a benchmark."""
+        read = json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))
+        figures = [Figure(**figure) for figure in read["figures"]]
+        return cls(read["name"], read["server"], read["limits"], figures)
+
+
+def much_worse(now: Figures, kept: Figures) -> list[tuple[str, str, str]]:
+    """Return by table, row and column what is much further from its limit than in the kept run."""
+    found, before = now.ratios(), kept.ratios()
+    return [key for key in found if key in before and found[key] > before[key] * MUCH_WORSE]
+
+
+def worse(
+    now: Figures, kept: Figures, among: Collection[tuple[str, str, str]] | None = None
+) -> list[str]:
+    """Say what is much further from its limit than in the kept run.
+
+    Args:
+        now: A run, perhaps of some rows only.
+        kept: The run to compare with.
+        among: The tables, rows and columns to look at; None looks at all.
+    """
+    found, before = now.ratios(), kept.ratios()
+    if found.keys().isdisjoint(before):
+        return [f"The kept figures of {kept.name} have none of the rows that were measured."]
+    return [
+        f"{', '.join(key)}: {found[key]:.2f} times its limit, kept {before[key]:.2f}"
+        for key in much_worse(now, kept)
+        if among is None or key in among
+    ]
+
+
+def short(number: float) -> str:
+    """Write a number with three digits that count."""
+    if number >= 100:  # noqa: PLR2004
+        return f"{number:,.0f}"
+    return f"{number:.3g}"
+
+
+def server_version() -> str:
+    """Return the version of the server that is measured."""
+    with Elasticsearch(os.environ.get("ES_URL") or "http://localhost:9200") as client:
+        return str(client.info()["version"]["number"])
+
+
+def machine() -> dict[str, Any]:
+    """Return what a run was measured on."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "cores": os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **found,
+    }
+
+
+def commit() -> str:
+    """Return the commit of the code that is measured; with a plus sign if it was changed."""
+    git = ["git", "-C", str(ROOT)]
+    code = ["src", "benchmarks/*.py"]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", *code], check=False)
+    return head.stdout.strip() + ("+" if changed.returncode else "")
+
+
+def pages() -> Iterator[tuple[Path, str, str]]:
+    """Yield the pages that show figures, as they are and as they should be."""
+    for path in sorted(DOCS.glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        wanted = MARKED.sub(
+            lambda found: found[1] + Figures.kept(found[2]).markdown(found[3]) + found[5], text
+        )
+        if MARKED.search(text):
+            yield path, text, wanted
+
+
+def main() -> int:
+    """Write the tables of the docs anew, or look whether they are those that are kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    stale = [(path, wanted) for path, text, wanted in pages() if text != wanted]
+    for path, wanted in stale:
+        print(f"{path.relative_to(ROOT)}: other figures")
+        if not options.check:
+            path.write_text(wanted, encoding="utf-8")
+    return 1 if options.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
