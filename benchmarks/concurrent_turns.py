@@ -35,8 +35,8 @@ from contenders import (
     server,
 )
 from elasticsearch import AsyncElasticsearch, Elasticsearch
-from figures import Figures
-from measuring import Record, Rows, arguments, finish, parsed, version_of
+from figures import Figures, version_of
+from measuring import Record, Rows, arguments, finish, parsed
 from messages import Kind, kinds
 from others import (
     SQLITE,
@@ -47,6 +47,8 @@ from others import (
     on_redis,
     on_sqlite,
 )
+
+from elasticsearch_chat_history import AsyncElasticsearchChatStore, ElasticsearchChatStore
 
 EXACT = (SHARED, OURS, PLAIN)
 # Those whose callers wait for each other's disk need so much longer that fewer turns are enough.
@@ -129,9 +131,10 @@ class Comparison:
             client = await stack.enter_async_context(
                 AsyncElasticsearch(self.url, request_timeout=60)
             )
+            store = AsyncElasticsearchChatStore(self.index(stack), es_url=self.url)
             contenders: list[Contender] = [
                 SharedBulk(SHARED, client, self.index(stack)),
-                OursAsync(OURS, client, self.index(stack)),
+                OursAsync(OURS, await stack.enter_async_context(store)),
             ]
             if callers <= MOST_CALLERS_OF_ALL and not self.options.quick:
                 contenders.append(ByHandAsync(PLAIN, client, self.index(stack)))
@@ -144,9 +147,10 @@ class Comparison:
         with ExitStack() as stack:
             client = stack.enter_context(Elasticsearch(self.url, request_timeout=60))
             pool = stack.enter_context(ThreadPoolExecutor(callers))
+            store = ElasticsearchChatStore(self.index(stack), es_url=self.url)
             contenders: list[Contender] = [
                 SharedBulkOfThreads(SHARED, client, self.index(stack)),
-                Ours(OURS, client, self.index(stack)),
+                Ours(OURS, stack.enter_context(store)),
             ]
             if not self.options.quick:
                 contenders.append(ByHand(PLAIN, client, self.index(stack)))

@@ -29,8 +29,8 @@ from langchain_core.messages import (
 )
 
 from elasticsearch_chat_history import (
-    AsyncElasticsearchChatMessageHistory,
-    ElasticsearchChatMessageHistory,
+    AsyncElasticsearchChatStore,
+    ElasticsearchChatStore,
 )
 from elasticsearch_chat_history._documents.document import time_ordered_id
 from elasticsearch_chat_history._documents.fields import PROPERTIES
@@ -260,11 +260,9 @@ class SharedBulkOfThreads(ByHand):
 class Ours:
     """This package."""
 
-    def __init__(self, name: str, client: Elasticsearch, index: str) -> None:
+    def __init__(self, name: str, store: ElasticsearchChatStore) -> None:
         self.name = name
-        self._history = cache(
-            lambda session_id: ElasticsearchChatMessageHistory(index, session_id, client=client)
-        )
+        self._history = cache(store.session)
 
     def add(self, session_id: str, messages: Sequence[BaseMessage]) -> None:
         """Store messages in one call."""
@@ -282,13 +280,9 @@ class Ours:
 class OursAsync:
     """This package with tasks."""
 
-    def __init__(self, name: str, client: AsyncElasticsearch, index: str) -> None:
+    def __init__(self, name: str, store: AsyncElasticsearchChatStore) -> None:
         self.name = name
-        self._history = cache(
-            lambda session_id: AsyncElasticsearchChatMessageHistory(
-                index, session_id, client=client
-            )
-        )
+        self._history = cache(store.session)
 
     async def add(self, session_id: str, messages: Sequence[BaseMessage]) -> None:
         """Store messages in one call."""

@@ -66,10 +66,15 @@ class Figure:
         return statistics.median(self.values)
 
     def __str__(self) -> str:
-        low, high = min(self.values), max(self.values)
-        if len(self.values) == 1 or f"{low:.3g}" == f"{high:.3g}":
-            return f"{short(self.median)} {self.unit}"
-        return f"{short(self.median)} {self.unit} ({short(low)} to {short(high)})"
+        if len(self.values) == 1:
+            return short(self.median)
+        return f"{short(self.median)} ±{self.spread:.0%}"
+
+    @property
+    def spread(self) -> float:
+        """Half of what the rounds are apart, as a part of the median."""
+        apart = max(self.values) - min(self.values)
+        return apart / 2 / self.median if self.median else 0.0
 
 
 @dataclass
@@ -108,21 +113,25 @@ class Figures:
         return ratios
 
     def markdown(self, table: str) -> str:
-        """Return a table: a line for each row, a column for each column."""
+        """Return a table, upright if it has more columns than rows."""
         figures = [figure for figure in self.figures if figure.table == table]
-        columns = list(dict.fromkeys(figure.column for figure in figures))
-        cells: dict[str, dict[str, str]] = {}
+        units = {figure.unit for figure in figures}
         ratios = self.ratios()
+        cells: dict[tuple[str, str], str] = {}
         for figure in figures:
-            cell = str(figure)
+            row = figure.row
+            if len(units) > 1 and row != figure.unit:
+                row += f", {figure.unit}"
             ratio = ratios.get((table, figure.row, figure.column))
-            if ratio is not None:
-                cell += f", {ratio:.2f}"
-            cells.setdefault(figure.row, {})[figure.column] = cell
-        lines = [f"| | {' | '.join(columns)} |", f"| --- |{' --- |' * len(columns)}"]
-        for row, values in cells.items():
-            lines.append(f"| {row} | {' | '.join(values.get(one, '') for one in columns)} |")
-        return "\n".join(lines)
+            cells[row, figure.column] = f"{figure}" if ratio is None else f"{figure}, {ratio:.2f}"
+        rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+        if len(columns) > len(rows):
+            rows, columns = columns, rows
+            cells = {(column, row): cell for (row, column), cell in cells.items()}
+        corner = units.pop() if len(units) == 1 else ""
+        lines = [[corner, *columns], ["---"] * (len(columns) + 1)]
+        lines += [[row, *(cells.get((row, one), "") for one in columns)] for row in rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def print(self) -> None:
         """Print all tables."""
@@ -178,9 +187,9 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def server_version() -> str:
-    """Return the version of the server that is measured."""
-    with Elasticsearch(os.environ.get("ES_URL") or "http://localhost:9200") as client:
+def version_of(url: str) -> str:
+    """Return the version of a server."""
+    with Elasticsearch(url) as client:
         return str(client.info()["version"]["number"])
 
 

@@ -11,7 +11,6 @@ from inspect import isawaitable
 from typing import Any
 
 from contenders import Contender
-from elasticsearch import Elasticsearch
 from figures import Figures, much_worse, worse
 from langchain_core.messages import BaseMessage
 
@@ -120,12 +119,6 @@ def essence(message: BaseMessage) -> tuple[Any, ...]:
     """Return what must come back of a message."""
     names = ("tool_calls", "tool_call_id", "usage_metadata")
     return (message.type, message.content, *(getattr(message, name, None) for name in names))
-
-
-def version_of(url: str) -> str:
-    """Return the version of a server."""
-    with Elasticsearch(url) as client:
-        return str(client.info()["version"]["number"])
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

@@ -36,11 +36,12 @@ from contenders import (
 )
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from elasticsearch.helpers import bulk
-from figures import Figures
-from measuring import Rows, Way, arguments, finish, parsed, version_of
+from figures import Figures, version_of
+from measuring import Rows, Way, arguments, finish, parsed
 from messages import Kind, kinds
 from others import UPSTREAM, on_elasticsearch, on_postgresql, on_redis, on_sqlite
 
+from elasticsearch_chat_history import AsyncElasticsearchChatStore, ElasticsearchChatStore
 from elasticsearch_chat_history._documents.document import time_ordered_id
 
 LIMITS = {OURS_SYNC: BY_HAND, OURS_ASYNC: BY_HAND_ASYNC}
@@ -162,7 +163,8 @@ async def compare_lengths(
     client: Elasticsearch, index: str, kind: Kind, figures: Figures, options: argparse.Namespace
 ) -> None:
     """Measure the last messages of a short session and of a very long one."""
-    way = Way(Ours(OURS_SYNC, client, index), exact=True)
+    ours = Ours(OURS_SYNC, ElasticsearchChatStore(index, client=client))
+    way = Way(ours, exact=True)
     lengths = (100, options.length)
     for length in lengths:
         session = f"session of {length:,}"
@@ -213,11 +215,12 @@ async def measure(options: argparse.Namespace, chosen: Rows | None) -> Figures:
         figures = Figures("one_caller", version_of(url), LIMITS)
         client = stack.enter_context(Elasticsearch(url, request_timeout=60))
         async_client = await stack.enter_async_context(AsyncElasticsearch(url, request_timeout=60))
+        async_store = AsyncElasticsearchChatStore(another(), es_url=url)
         ours: list[Contender] = [
             ByHand(BY_HAND, client, another()),
-            Ours(OURS_SYNC, client, another()),
+            Ours(OURS_SYNC, stack.enter_context(ElasticsearchChatStore(another(), es_url=url))),
             ByHandAsync(BY_HAND_ASYNC, async_client, another()),
-            OursAsync(OURS_ASYNC, async_client, another()),
+            OursAsync(OURS_ASYNC, await stack.enter_async_context(async_store)),
         ]
         ways = [Way(contender, exact=True) for contender in ours]
         if not options.quick:

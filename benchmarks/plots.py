@@ -59,7 +59,8 @@ def draw_table(figures: Figures, number: int) -> Path:
         canvas.suptitle(table, fontsize=11)
         for place, (name, row) in enumerate(rows.items()):
             axes = canvas.add_subplot(lines, COLUMNS, place + 1)
-            axes.set_title(f"{name}, {row[0].unit}", fontsize=9, loc="left")
+            title = name if name == row[0].unit else f"{name}, {row[0].unit}"
+            axes.set_title(title, fontsize=9, loc="left")
             axes.patch.set_alpha(0)
             (draw_growth if sized else draw_bars)(axes, row, figures.limits)
         path = IMAGES / f"{figures.name.replace('_', '-')}-{number + 1}.svg"

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, Literal, NamedTuple
 
-from contenders import TURN, server_and_index
+from contenders import TURN, server, server_and_index
 from elasticsearch import AsyncElasticsearch, Elasticsearch
-from figures import Figures, server_version
+from figures import Figures, version_of
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, ElasticsearchChatStore
 
@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     medians[cell].append(parts[49] * 1000)
                     slowest[cell].append(parts[98] * 1000)
                     print(f"{policy}, {number}: {rates[cell][-1]:,.0f} turns/s", flush=True)
-    figures = Figures("several_processes", server_version())
+    figures = Figures("several_processes", version_of(server()))
     for policy in POLICIES:
         for number in numbers:
             column = f"{number} process" if number == 1 else f"{number} processes"

@@ -6,9 +6,8 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
 
@@ -53,8 +52,7 @@ EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
 LATEST = datetime.max.replace(tzinfo=timezone.utc, microsecond=999_000)
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """One message, ready to be stored."""
 
     id: str

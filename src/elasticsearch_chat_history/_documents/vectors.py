@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, deque
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from elasticsearch_chat_history._reporting import LOGGER
@@ -180,7 +179,7 @@ def checked_vector(vector: Any) -> Vector:
 def with_each(documents: Sequence[Document], vectors: Mapping[int, Vector]) -> list[Document]:
     """Return the documents, those at the positions of `vectors` with their vector."""
     return [
-        replace(document, vector=vectors[position]) if position in vectors else document
+        document._replace(vector=vectors[position]) if position in vectors else document
         for position, document in enumerate(documents)
     ]
 
@@ -189,5 +188,5 @@ def without_vectors(documents: Sequence[Document], positions: Sequence[int]) -> 
     """Return the documents, those at these positions without their vector."""
     result = list(documents)
     for position in positions:
-        result[position] = replace(result[position], vector=None)
+        result[position] = result[position]._replace(vector=None)
     return result

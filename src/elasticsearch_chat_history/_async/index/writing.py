@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +165,7 @@ class AsyncWriter:
                 "stored. Let a client with the manage privilege call create_if_missing(), or use "
                 "another index."
             )
-        return [replace(one, metadata=scope.label(one.metadata)) for one in documents]
+        return [one._replace(metadata=scope.label(one.metadata)) for one in documents]
 
     async def _stored_elsewhere(
         self, documents: Sequence[Document], layout: IndexLayout
