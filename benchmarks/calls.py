@@ -350,7 +350,8 @@ def text_of(hit: Any) -> str:
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, much as Elasticsearch does."""
-    return re.findall(r"[\w'\u2019]+", text.lower())
+    found = re.findall(r"[\w'\u2019]+", text.lower())
+    return [word for each in found if (word := each.strip("'\u2019"))]
 
 
 def words_for_search(text: str) -> str:

@@ -15,7 +15,7 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,9 +36,10 @@ PACKAGES = (
 )
 # How many times further from its limit than in the kept run a column may be.
 MUCH_WORSE = 1.25
-# Names of a run and of a table, before the table and behind it.
+# The names of a run, of a table, and perhaps of some columns, stand before a table.
 MARKED = re.compile(
-    r"(<!-- figures: (\w+): (.+?) -->\n\n)(.*?)(\n\n<!-- end of figures -->)", re.DOTALL
+    r"(<!-- figures: (\w+): ([^:\n]+?)(?:: (.+?))? -->\n\n)(.*?)(\n\n<!-- end of figures -->)",
+    re.DOTALL,
 )
 
 
@@ -101,20 +102,27 @@ class Figures:
         return list(dict.fromkeys(figure.table for figure in self.figures))
 
     def ratios(self) -> dict[tuple[str, str, str], float]:
-        """Return by table, row and column how much slower than its limit a column is."""
-        medians = {(one.table, one.row, one.column): one for one in self.figures}
+        """Return by table, row and column how much slower than its limit a column is.
+
+        It is the median of the rounds' ratios: what slows down a whole round slows down both.
+        """
+        found = {(one.table, one.row, one.column): one for one in self.figures}
         ratios = {}
-        for (table, row, column), figure in medians.items():
-            limit = medians.get((table, row, self.limits.get(column, "")))
-            if limit is not None and figure.median and limit.median:
-                slower = figure.median / limit.median
-                more_is_better = figure.unit.endswith("/s")
-                ratios[table, row, column] = 1 / slower if more_is_better else slower
+        for (table, row, column), figure in found.items():
+            limit = found.get((table, row, self.limits.get(column, "")))
+            if limit is not None:
+                pairs = zip(figure.values, limit.values, strict=True)
+                slower = statistics.median(one / other for one, other in pairs)
+                ratios[table, row, column] = 1 / slower if figure.unit.endswith("/s") else slower
         return ratios
 
-    def markdown(self, table: str) -> str:
-        """Return a table, upright if it has more columns than rows."""
-        figures = [figure for figure in self.figures if figure.table == table]
+    def markdown(self, table: str, only: Sequence[str] = ()) -> str:
+        """Return a table of all or some columns, upright if it has more columns than rows."""
+        figures = [
+            figure
+            for figure in self.figures
+            if figure.table == table and (not only or figure.column in only)
+        ]
         units = {figure.unit for figure in figures}
         ratios = self.ratios()
         cells: dict[tuple[str, str], str] = {}
@@ -123,6 +131,8 @@ class Figures:
             if len(units) > 1 and row != figure.unit:
                 row += f", {figure.unit}"
             ratio = ratios.get((table, figure.row, figure.column))
+            if only and self.limits.get(figure.column) not in only:
+                ratio = None
             cells[row, figure.column] = f"{figure}" if ratio is None else f"{figure}, {ratio:.2f}"
         rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
         if len(columns) > len(rows):
@@ -219,13 +229,18 @@ def commit() -> str:
     return head.stdout.strip() + ("+" if changed.returncode else "")
 
 
+def table_of(marked: re.Match[str]) -> str:
+    """Return a marked place with the table that belongs there."""
+    before, name, table, columns, _, behind = marked.groups()
+    only = columns.split(", ") if columns else ()
+    return before + Figures.kept(name).markdown(table, only) + behind
+
+
 def pages() -> Iterator[tuple[Path, str, str]]:
     """Yield the pages that show figures, as they are and as they should be."""
     for path in sorted(DOCS.glob("*.md")):
         text = path.read_text(encoding="utf-8")
-        wanted = MARKED.sub(
-            lambda found: found[1] + Figures.kept(found[2]).markdown(found[3]) + found[5], text
-        )
+        wanted = MARKED.sub(table_of, text)
         if MARKED.search(text):
             yield path, text, wanted
 

@@ -16,11 +16,12 @@ from figures import DOCS, KEPT, Figure, Figures, short
 from matplotlib.figure import Figure as Canvas
 
 IMAGES = DOCS / "images"
-GREY = "#6e7681"
+GREY = "#768390"
 OURS = "#2f81f7"
 OTHERS = "#8b949e"
 LIMIT = "#3fb950"
 COLUMNS = 2  # of small plots beside each other
+FAR_APART = 20  # bars need a logarithmic scale
 SIZE = re.compile(r"10[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 EXPONENTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 STYLE = {
@@ -47,11 +48,11 @@ def draw(figures: Figures) -> list[Path]:
 def draw_table(figures: Figures, number: int) -> Path:
     """Draw one table: lines where its columns are sizes, else bars."""
     table = figures.tables()[number]
+    every = [figure for figure in figures.figures if figure.table == table]
     rows: dict[str, list[Figure]] = {}
-    for figure in figures.figures:
-        if figure.table == table:
-            rows.setdefault(figure.row, []).append(figure)
-    sized = all(SIZE.fullmatch(one.column) for row in rows.values() for one in row)
+    for figure in every:
+        rows.setdefault(figure.row, []).append(figure)
+    sized = all(SIZE.fullmatch(figure.column) for figure in every)
     with mpl.rc_context(STYLE):
         height = 1.8 if sized else 0.55 + 0.24 * max(len(row) for row in rows.values())
         lines = -(-len(rows) // COLUMNS)
@@ -59,17 +60,35 @@ def draw_table(figures: Figures, number: int) -> Path:
         canvas.suptitle(table, fontsize=11)
         for place, (name, row) in enumerate(rows.items()):
             axes = canvas.add_subplot(lines, COLUMNS, place + 1)
-            title = name if name == row[0].unit else f"{name}, {row[0].unit}"
+            title = name.replace("`", "")
+            if name != row[0].unit:
+                title += f", {row[0].unit}"
             axes.set_title(title, fontsize=9, loc="left")
             axes.patch.set_alpha(0)
-            (draw_growth if sized else draw_bars)(axes, row, figures.limits)
+            if sized:
+                draw_growth(axes, row)
+            else:
+                # Without a limit, the rows are compared with each other.
+                compared = (
+                    row if figures.limits else [one for each in rows.values() for one in each]
+                )
+                draw_bars(axes, row, compared, figures.limits)
         path = IMAGES / f"{figures.name.replace('_', '-')}-{number + 1}.svg"
         canvas.savefig(path, transparent=True, metadata={"Date": None, "Title": table})
     return path
 
 
-def draw_bars(axes: Any, row: Sequence[Figure], limits: dict[str, str]) -> None:
-    """Draw a bar for each column, from nothing, with its spread and its number."""
+def draw_bars(
+    axes: Any, row: Sequence[Figure], compared: Sequence[Figure], limits: dict[str, str]
+) -> None:
+    """Draw a bar for each column, with its spread and its number.
+
+    Args:
+        axes: Where to draw.
+        row: The figures.
+        compared: All that have the same scale.
+        limits: The limits of some columns.
+    """
     names = [one.column for one in row]
     medians = [one.median for one in row]
     places = range(len(row), 0, -1)
@@ -80,24 +99,29 @@ def draw_bars(axes: Any, row: Sequence[Figure], limits: dict[str, str]) -> None:
     colours = [colour(name, limits) for name in names]
     axes.barh(places, medians, xerr=spread, color=colours, ecolor=GREY, height=0.7)
     axes.set_yticks(places, names)
-    axes.set_xticks([])
+    most, least = max(max(one.values) for one in compared), min(one.median for one in compared)
+    if most > FAR_APART * least:
+        axes.set_xscale("log")
+        axes.set_xlim(least / 2, most * 4)
+        axes.set_xlabel("logarithmic", fontsize=7)
+    else:
+        axes.set_xlim(0, most * 1.18)
+    axes.tick_params(bottom=False, which="both", labelbottom=False)
     axes.spines["bottom"].set_visible(False)
-    most = max(max(one.values) for one in row)
-    axes.set_xlim(0, most * 1.18)
     for place, one in zip(places, row, strict=True):
-        axes.text(max(one.values) + most * 0.015, place, short(one.median), va="center")
+        right = (max(one.values), place)
+        axes.annotate(short(one.median), right, (4, 0), textcoords="offset points", va="center")
 
 
 def colour(name: str, limits: dict[str, str]) -> str:
     """Return the colour of a column: what is compared, its limit, or another."""
-    if name in limits:
+    if name in limits or not limits:
         return OURS
     return LIMIT if name in limits.values() else OTHERS
 
 
-def draw_growth(axes: Any, row: Sequence[Figure], limits: dict[str, str]) -> None:
+def draw_growth(axes: Any, row: Sequence[Figure]) -> None:
     """Draw a line over the sizes, both on logarithmic scales."""
-    del limits
     sizes = [10 ** int(one.column[2:].translate(EXPONENTS)) for one in row]
     medians = [one.median for one in row]
     axes.fill_between(

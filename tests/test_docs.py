@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from figures import MARKED, pages
 
 import elasticsearch_chat_history as package
 from elasticsearch_chat_history import ElasticsearchChatMessageHistory, ElasticsearchChatStore
@@ -180,8 +181,9 @@ def test_links_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("page", LINKING)
 def test_lines_are_short(page: str) -> None:
-    for number, line in enumerate(LINKING[page].splitlines(), start=1):
-        # An address cannot be broken.
+    # A row of figures cannot be broken, nor can an address.
+    text = MARKED.sub(lambda figures: "\n" * figures[0].count("\n"), LINKING[page])
+    for number, line in enumerate(text.splitlines(), start=1):
         assert len(line) <= LONGEST_LINE or REFERENCE.match(line), f"{page}:{number} is too long."
 
 
@@ -302,3 +304,14 @@ def test_files_that_the_promises_name_are_of_the_session_that_runs_them() -> Non
 def test_promise_has_a_command(section: str) -> None:
     says_how = "*How.*" in section or section[0].isdigit()
     assert not says_how or "*See.*" in section
+
+
+def test_figures_are_those_of_the_run_that_is_kept() -> None:
+    shown = list(pages())
+    assert {path.name for path, _, _ in shown} == {
+        "coming-from-langchain-elasticsearch.md",
+        "performance.md",
+        "scaling.md",
+    }
+    for path, text, wanted in shown:
+        assert text == wanted, f"{path.name}: run `python benchmarks/figures.py`."
