@@ -232,12 +232,31 @@ NAMED_SESSIONS = [
 ]
 
 
+def check_program(path: str, *options: str) -> None:
+    """Check that a program is there, and knows the options."""
+    assert (ROOT / path).is_file()
+    if path.startswith("examples/"):
+        assert not options  # `tests/examples` runs all of them
+    for option in options:
+        assert f'"{option}"' in text_of(path)
+
+
+def check_benchmarks(arguments: list[str]) -> None:
+    """Check that the benchmarks are there, and that one of all knows an option."""
+    programs = "".join(text_of(str(path)) for path in (ROOT / "benchmarks").glob("*.py"))
+    for argument in arguments:
+        if argument.startswith("--"):
+            assert f'"{argument.partition("=")[0]}"' in programs
+        else:
+            assert (ROOT / "benchmarks" / f"{argument}.py").is_file()
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_command_is_one_that_is_checked(step: str) -> None:
     if variable := re.match(r"(\w+)=\w+ ", step):
         assert f'"{variable[1]}"' in NOXFILE
         step = step[variable.end() :]
-    program, *arguments = shlex.split(step)
+    program, *arguments = shlex.split(step, comments=True)
     if program == "docker":
         # Not run, as not every machine has an engine; the server is the one that nox starts.
         image, version = arguments[-1].split(":")
@@ -253,14 +272,15 @@ def test_command_is_one_that_is_checked(step: str) -> None:
         for name in re.findall(r"\[([\w-]+)\]", " ".join(arguments)):
             assert f"\n{name} = [" in text_of("pyproject.toml")
     elif program == "python":
-        assert (ROOT / "tests/examples").is_dir()  # which runs all of them
-        assert [(ROOT / argument).is_file() for argument in arguments] == [True]
+        check_program(*arguments)
     elif program == "uvicorn":
         # As the session `service` starts it.
         assert arguments[:2] == ["--app-dir", "examples"]
         assert arguments[2:4] == ["--factory", "chat_service.app:create_app"]
     elif program == "pytest":
         assert arguments in (["FILES"], ["-m", "faults"])
+    elif arguments[:3] == ["-s", "benchmark", "--"]:
+        check_benchmarks(arguments[3:])
     else:
         # Which session it names is checked below.
         assert program == "nox"

@@ -1,16 +1,18 @@
 """What benchmarks find is compared round by round, and shown as it was kept."""
 
+from collections.abc import Sequence
+
 import pytest
 from figures import MARKED, Figures, worse
 
 LIMITS = {"ours": "by hand"}
 
 
-def figures(*rows: tuple[str, str, list[float]], unit: str = "ms") -> Figures:
+def figures(*rows: tuple[str, str, Sequence[float]], unit: str = "ms") -> Figures:
     """Return figures of one table: what was done, by whom, and what the rounds gave."""
     made = Figures("some_benchmark", "9.4.3", LIMITS)
     for row, column, values in rows:
-        made.add("A table", row, column, unit, values)
+        made.add("A table", row, column, unit, [*values])
     return made
 
 
