@@ -19,13 +19,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from elasticsearch import Elasticsearch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, message_to_dict
+from messages import conversations
 
 from elasticsearch_chat_history._documents.document import documents_of, time_ordered_id
 from elasticsearch_chat_history._documents.fields import IndexDefinition, IndexLayout
@@ -77,16 +75,7 @@ class Corpus:
     @classmethod
     def read(cls) -> Corpus:
         """Read the package, each different message once."""
-        texts: set[str] = set()
-        for path in (Path(str(files("chatterbot_corpus"))) / "data").rglob("*.yml"):
-            # The loader in C takes a tenth of the time.
-            listed = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
-            texts.update(
-                str(text)
-                for conversation in listed["conversations"]
-                if isinstance(conversation, list)
-                for text in conversation
-            )
+        texts = {text for conversation in conversations() for text in conversation}
         halves = [(words[: len(words) // 2], words[len(words) // 2 :]) for words in split(texts)]
         return cls(
             [begin for words, _ in halves if re.search(r"\w", begin := " ".join(words))],

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 import tracemalloc
@@ -30,8 +29,9 @@ from itertools import islice
 from typing import Any
 
 from calls import Call, StoreCalls, measure
+from contenders import server
 from elasticsearch import Elasticsearch
-from figures import KEPT, Figures, commit
+from figures import KEPT, Figures, commit, version_of
 from filling import Corpus, Plan, bytes_a_message, fill, make_index, merge, whole_days
 
 from elasticsearch_chat_history import ElasticsearchChatStore
@@ -305,9 +305,9 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.storage and len(options.messages or ()) > 1:
         parser.error("--storage takes one size")
-    url = os.environ.get("ES_URL") or "http://localhost:9200"
+    url = server()
     with Elasticsearch(url, request_timeout=120) as client:
-        figures = Figures(NAME, client.info()["version"]["number"])
+        figures = Figures(NAME, version_of(url))
         (measure_storage if options.storage else measure_growth)(client, url, figures, options)
     figures.print()
     if options.keep:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import chain, cycle, islice
@@ -61,16 +62,20 @@ def kinds() -> list[Kind]:
 
 def corpus() -> list[tuple[str, str]]:
     """Return all pairs of a question and its answer, the languages mixed, always in one order."""
-    folder = Path(str(files("chatterbot_corpus"))) / "data"
     pairs = [
-        (str(question), str(answer))
-        for path in sorted(folder.rglob("*.yml"))
-        for texts in yaml.load(path.read_text(encoding="utf-8"), LOADER)["conversations"]  # noqa: S506
-        if isinstance(texts, list)  # eight lack a dash in their file
-        for question, answer in zip(texts[::2], texts[1::2], strict=False)
+        pair for texts in conversations() for pair in zip(texts[::2], texts[1::2], strict=False)
     ]
     random.Random(0).shuffle(pairs)  # noqa: S311  # the order is no secret
     return pairs
+
+
+def conversations() -> Iterator[list[str]]:
+    """Yield the texts of each conversation of the package."""
+    folder = Path(str(files("chatterbot_corpus"))) / "data"
+    for path in sorted(folder.rglob("*.yml")):
+        for texts in yaml.load(path.read_text(encoding="utf-8"), LOADER)["conversations"]:  # noqa: S506
+            if isinstance(texts, list):  # eight lack a dash in their file
+                yield [*map(str, texts)]
 
 
 def spoken(pair: tuple[str, str]) -> Turn:

@@ -69,10 +69,7 @@ def draw_table(figures: Figures, number: int) -> Path:
                 draw_growth(axes, row)
             else:
                 # Without a limit, the rows are compared with each other.
-                compared = (
-                    row if figures.limits else [one for each in rows.values() for one in each]
-                )
-                draw_bars(axes, row, compared, figures.limits)
+                draw_bars(axes, row, row if figures.limits else every, figures.limits)
         path = IMAGES / f"{figures.name.replace('_', '-')}-{number + 1}.svg"
         canvas.savefig(path, transparent=True, metadata={"Date": None, "Title": table})
     return path

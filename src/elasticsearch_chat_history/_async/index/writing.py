@@ -238,7 +238,7 @@ class AsyncWriter:
             raise
 
     async def _send(self, batch: Batch) -> Sequence[Failure | None]:
-        lines = [write.lines[position] for write, position in batch]
+        lines: list[Any] = [write.lines[position] for write, position in batch]
         others = self._queue.others
         refreshes_apart = self._refresh is True and others.active
         try:
@@ -264,7 +264,7 @@ class AsyncWriter:
                 write.existing.add(position)
         return [failure_of_created(item) for item in items]
 
-    async def _store_then_refresh(self, lines: Sequence[bytes]) -> list[dict[str, Any]]:
+    async def _store_then_refresh(self, lines: list[Any]) -> list[dict[str, Any]]:
         """Send lines, and refresh with a request that finds done what another has done."""
         items = await self._bulk(lines, False)
         if await self._refreshed(items):
@@ -276,11 +276,10 @@ class AsyncWriter:
             for first, second in zip(items, again, strict=True)
         ]
 
-    async def _bulk(self, lines: Sequence[bytes], refresh: Refresh) -> list[dict[str, Any]]:
-        operations: list[Any] = list(lines)
+    async def _bulk(self, lines: list[Any], refresh: Refresh) -> list[dict[str, Any]]:
         answer = await self._index.client.bulk(
             index=self._index.name,
-            operations=operations,
+            operations=lines,
             refresh=refresh,
             filter_path=FILTER_PATH,
         )
