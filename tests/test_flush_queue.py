@@ -29,7 +29,9 @@ class CountingSignal:
 
 
 def pending(*lines: bytes, max_retries: int = 10) -> PendingWrite:
-    return PendingWrite(lines or (b"line",), CountingSignal(), RetryBudget(max_retries))
+    write = PendingWrite(RetryBudget(max_retries))
+    write.add(dict(enumerate(lines or (b"line",))), CountingSignal())
+    return write
 
 
 def wakes(write: PendingWrite) -> int:
@@ -151,6 +153,23 @@ def test_a_rejected_document_fails_its_own_caller_only() -> None:
     assert leader.failures == {1: REJECTED}
     assert follower.settled
     assert not follower.failures
+
+
+def test_what_was_refused_can_be_sent_again() -> None:
+    queue = FlushQueue()
+    write = pending(b"1", b"2")
+    queue.join(write)
+    queue.settle(queue.take(), [None, REJECTED], reached=True)
+    queue.leave(write)
+    write.add({1: b"other"}, CountingSignal())
+    queue.join(write)
+    assert write.leads
+    for outcome in (LOST, None):
+        batch = queue.take()
+        assert [write.lines[position] for _, position in batch] == [b"other"]
+        queue.settle(batch, [outcome], reached=True)
+    assert write.settled
+    assert not write.failures
 
 
 def test_a_retriable_failure_is_queued_again_after_a_pause() -> None:

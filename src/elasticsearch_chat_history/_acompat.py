@@ -38,19 +38,18 @@ asleep = asyncio.sleep
 sleep = time.sleep
 
 
-def async_caller() -> object:
-    """Return who calls, to be told from others at the same time."""
-    return asyncio.current_task()
+def async_caller() -> int | None:
+    """Return None: no task calls again before a call of its own has ended."""
+    return None
 
 
-def caller() -> object:
-    """Return who calls, to be told from others at the same time."""
+def caller() -> int:
+    """Return which thread calls: a signal handler may call within a call of its thread."""
     return threading.get_ident()
 
 
-def async_event_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that waits are bound to."""
-    return asyncio.get_running_loop()
+# The event loop that waits are bound to.
+async_event_loop = asyncio.get_running_loop
 
 
 def event_loop() -> asyncio.AbstractEventLoop | None:
@@ -114,22 +113,26 @@ def finished(
 class AsyncSignal:
     """Wakes the one task that waits for it; a wake-up before the wait is not lost."""
 
+    __slots__ = ("_waiter", "_woken")
+
     def __init__(self) -> None:
         self._woken = False
         self._waiter: asyncio.Future[None] | None = None
 
     def wake(self) -> None:
         """End the current wait, or else the next one."""
-        self._woken = True
-        if self._waiter is not None and not self._waiter.done():
+        if self._waiter is None or self._waiter.done():
+            self._woken = True
+        else:
             self._waiter.set_result(None)
 
-    async def wait(self) -> None:
+    def wait(self) -> asyncio.Future[None]:
         """Wait for a wake-up and use it up."""
-        if not self._woken:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        self._woken = False
+        self._waiter = asyncio.get_running_loop().create_future()
+        if self._woken:
+            self._woken = False
+            self._waiter.set_result(None)
+        return self._waiter
 
 
 class Signal:

@@ -165,6 +165,8 @@ class Logged(Generic[Given]):
     """
 
     # A class, as each call of ours has one: a generator would take three times the time.
+    __slots__ = ("_failure", "_given")
+
     def __init__(self, failure: str, given: Given) -> None:
         self._failure = failure
         self._given = given

@@ -36,6 +36,8 @@ def system_microseconds() -> int:
 class Ticks:
     """The values of one call, or of several attempts at the same call."""
 
+    __slots__ = ("__weakref__", "values")
+
     def __init__(self, values: range) -> None:
         self.values = values
 
@@ -125,7 +127,9 @@ class HybridLogicalClock:
             start = max(last + 1, self._last)
             values = range(start, start + count)
         else:
-            start = self._unused(max(self._last, last + SPACING))
+            start = max(self._last, last + SPACING)
+            if self._ends[start % SPACING] >= start:
+                start = self._unused(start)
             values = range(start, start + count * SPACING, SPACING)
             self._ends[start % SPACING] = values[-1]
         self._remember(session, values[-1])
@@ -144,11 +148,12 @@ class HybridLogicalClock:
             self._last_of_session.popitem(last=False)
 
     def _forget_passed(self, now: int) -> None:
-        while self._last_of_session:
-            session, value = next(iter(self._last_of_session.items()))
-            if value + SPACING > now:
+        last_of_session = self._last_of_session
+        while last_of_session:
+            session = next(iter(last_of_session))
+            if last_of_session[session] + SPACING > now:
                 return
-            self._last_of_session.pop(session, None)
+            last_of_session.pop(session, None)
 
 
 # One for the process: two histories of one session must share their order.

@@ -88,7 +88,8 @@ class Document(NamedTuple):
             "history": self.history,
         }
         if layout.complete:
-            body.update(seq=self.seq, content=self.content)
+            body["seq"] = self.seq
+            body["content"] = self.content
             # A message that cannot be read has no type.
             if self.type:
                 body["type"] = self.type
@@ -120,7 +121,7 @@ def documents_of(
             seq=seq,
             history=_history_of(message, position, ensure_ascii=ensure_ascii),
             content=encodable(message.text),
-            type=encodable(message.type),
+            type=message.type,
             metadata=metadata,
         )
         for position, (message, seq) in enumerate(zip(messages, seqs, strict=True))

@@ -49,14 +49,11 @@ RETRIES_ON_CONFLICT = 3
 
 def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = None) -> bytes:
     """Return the two lines of a bulk request that create `document` unless it exists."""
-    action: dict[str, Any] = {
-        "_id": document.id,
-        "dynamic_templates": layout.write_guard,
-    }
+    action = {"_id": document.id, "dynamic_templates": layout.write_guard}
     if routing is not None:
         action["routing"] = routing
     source = document.source(layout)
-    return b"%b\n%b\n" % (compact_json({"create": action}), compact_json(source))
+    return b'{"create":%b}\n%b\n' % (compact_json(action), compact_json(source))
 
 
 def removal_line_of(hit: Mapping[str, Any]) -> bytes:

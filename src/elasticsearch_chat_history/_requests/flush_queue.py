@@ -19,7 +19,8 @@ from elasticsearch_chat_history._requests.other_writers import OtherWriters
 from elasticsearch_chat_history._requests.retries import delay_before, jittered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from elasticsearch_chat_history._requests.failures import Failure
     from elasticsearch_chat_history._requests.retries import RetryBudget
@@ -36,22 +37,53 @@ class Wakeable(Protocol):
 
 
 class PendingWrite:
-    """The documents of one caller, and their outcomes."""
+    """What one caller writes, and what became of each of its documents, by their positions.
 
-    def __init__(self, lines: Sequence[bytes], signal: Wakeable, budget: RetryBudget) -> None:
-        self.lines = list(lines)
-        self.signal = signal
+    Args:
+        budget: How often and how long it is retried.
+
+    Attributes:
+        signal: What the caller waits on.
+        lines: The lines of a bulk request that create a document.
+        unsent: The documents that wait for a request.
+        in_flight: How many are in a request now.
+        items: What Elasticsearch last said of a document.
+        existing: The documents that were stored before.
+        failures: Why a document is not stored.
+        unanswered: Those that were in a request without an answer, which may have stored them.
+        queued: Whether it is in the queue.
+        leads: Whether its caller leads a flush.
+        gone: Whether its caller no longer waits.
+    """
+
+    # With hundreds of callers, the garbage collector visits all of this with each answer.
+    __slots__ = (
+        *("lines", "signal", "budget", "unsent", "in_flight", "items", "existing"),
+        *("failures", "unanswered", "queued", "leads", "gone"),
+    )
+
+    signal: Wakeable
+
+    def __init__(self, budget: RetryBudget) -> None:
         self.budget = budget
-        self.unsent = deque(range(len(lines)))
+        self.lines: dict[int, bytes] = {}
+        self.unsent: deque[int] = deque()
         self.in_flight = 0
-        self.failures: dict[int, Failure] = {}
+        self.items: dict[int, Mapping[str, Any]] = {}
         self.existing: set[int] = set()
-        # Those that were in a request without an answer, which may have stored them.
+        self.failures: dict[int, Failure] = {}
         self.unanswered: set[int] = set()
-        self.indices: dict[int, str] = {}
         self.queued = False
         self.leads = False
         self.gone = False
+
+    def add(self, lines: Mapping[int, bytes], signal: Wakeable) -> None:
+        """Add documents to send, or to send once more; the caller waits on `signal`."""
+        self.signal = signal
+        self.lines.update(lines)
+        self.unsent.extend(lines)
+        for position in lines:
+            self.failures.pop(position, None)
 
     @property
     def settled(self) -> bool:
@@ -83,7 +115,7 @@ class FlushQueue:
     def restart(self) -> None:
         """Begin anew in a child process, or in another event loop: nobody waits or leads."""
         self._lock = threading.Lock()
-        self._callers: set[object] = set()
+        self._callers: set[int] = set()
         self._waiting: deque[PendingWrite] = deque()
         self._leaders = 0
         self._max_bytes = MAX_BYTES
@@ -95,23 +127,27 @@ class FlushQueue:
         """How many callers lead a flush now."""
         return self._leaders
 
-    def entered_by(self, caller: object) -> FlushQueue:
-        """Return this queue, or one of its own for a caller that is in this one already.
+    def entered_by(self, caller: int | None) -> FlushQueue:
+        """Return this queue, or one of its own for a thread that is in this one already.
 
         So is a signal handler of a thread that writes: it would wait for itself.
         """
+        if caller is None:
+            return self
         if caller in self._callers:
             return FlushQueue(now=self._now)
         self._callers.add(caller)
         return self
 
-    def left_by(self, caller: object) -> None:
+    def left_by(self, caller: int | None) -> None:
         """Note that a caller that has entered this queue is done."""
-        self._callers.discard(caller)
+        if caller is not None:
+            self._callers.discard(caller)
 
     def join(self, write: PendingWrite) -> None:
         """Queue a write; its caller becomes the leader if there is none."""
         with self._lock:
+            write.gone = False
             write.queued = True
             self._waiting.append(write)
             if self._leaders < self._max_leaders:
@@ -154,25 +190,25 @@ class FlushQueue:
 
     def settle(self, batch: Batch, failures: Sequence[Failure | None], *, reached: bool) -> None:
         """Note the outcome of each document, and wake the callers whose documents are settled."""
-        touched: dict[int, tuple[PendingWrite, dict[int, Failure]]] = {}
+        failed: dict[PendingWrite, dict[int, Failure]] = {}
         for (write, position), failure in zip(batch, failures, strict=True):
-            _, failed = touched.setdefault(id(write), (write, {}))
             if failure is not None:
-                failed[position] = failure
+                failed.setdefault(write, {})[position] = failure
         with self._lock:
+            shared = batch[0][0] is not batch[-1][0]
             retried = [
-                self._retry_or_fail(write, failed, reached=reached, shared=len(touched) > 1)
-                for write, failed in touched.values()
-                if failed
+                self._retry_or_fail(write, of_write, reached=reached, shared=shared)
+                for write, of_write in failed.items()
             ]
             self._adapt(batch, failures)
             self._set_pause(refused=any(retried), all_refused=None not in failures)
             # Last, because its caller may check at any time if it is settled.
             for write, _ in batch:
                 write.in_flight -= 1
+            writes = dict.fromkeys(write for write, _ in batch)
             # What is settled is not queued again, whatever interrupts the leader from now on.
             batch.clear()
-            for write, _ in touched.values():
+            for write in writes:
                 if write.settled:
                     write.signal.wake()
 
@@ -199,6 +235,7 @@ class FlushQueue:
             write.gone = True
             write.unsent.clear()
             if write.queued:
+                write.queued = False
                 self._waiting.remove(write)
             self._step_down(write)
 

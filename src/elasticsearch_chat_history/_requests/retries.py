@@ -45,12 +45,13 @@ class RetryBudget:
     after 30 seconds, or after the sum of all delays if that is more.
     """
 
+    __slots__ = ("_attempts", "_begin", "_max_retries", "_now")
+
     def __init__(self, max_retries: int, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._max_retries = max_retries
         self._attempts = 0
         self._begin = now()
-        self._seconds = max(RETRY_SECONDS, longest_wait(max_retries))
 
     def delay(self, *, reached: bool) -> float | None:
         """Count a failed attempt; return the seconds to wait for the next, or None to give up.
@@ -59,7 +60,9 @@ class RetryBudget:
             reached: Whether the server has ever answered this client.
         """
         self._attempts += 1
-        allowed = self._seconds if reached else min(self._seconds, FIRST_CONTACT_SECONDS)
+        allowed = FIRST_CONTACT_SECONDS
+        if reached:
+            allowed = max(RETRY_SECONDS, longest_wait(self._max_retries))
         if self._attempts > self._max_retries or self._now() - self._begin >= allowed:
             return None
         return jittered(delay_before(self._attempts))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch import ApiError, AuthorizationException, TransportError
@@ -108,51 +107,60 @@ class AsyncWriter:
             # Before the documents are queued: no flush of others waits for the model.
             documents = await with_vectors(documents, self._embeddings)
         # It starts here, so that a slow model does not use it up.
-        budget = RetryBudget(self._index.max_retries)
-        places: dict[int, str] = {}
-        unanswered = set() if unanswered is None else unanswered
-        write = partial(self._write, budget=budget, places=places, unanswered=unanswered)
-        failures, existing = await write(documents, missing, layout=layout)
-        existing |= elsewhere
+        write = PendingWrite(RetryBudget(self._index.max_retries))
+        await self._send(write, documents, missing, layout)
+        if write.failures:
+            documents, layout = await self._send_again(write, documents, layout)
+        if INDICES.layout(self._index.key) is not layout:
+            await self._check(write, documents)
+        existing = write.existing | elsewhere
+        if (elsewhere and self._refresh) or (existing and self._refresh == "wait_for"):
+            # What another call has stored waits for no refresh of ours.
+            await self._index.refresh()
+        if unanswered is not None:
+            unanswered |= write.unanswered
+        if write.failures:
+            raise self._error(documents, dict(sorted(write.failures.items())))
+        return existing
+
+    async def _send_again(
+        self, write: PendingWrite, documents: Sequence[Document], layout: IndexLayout
+    ) -> tuple[Sequence[Document], IndexLayout]:
+        """Send what was refused again, without its vector, or after a look at the index.
+
+        Returns:
+            The documents as they were sent, and the layout of the index that they were sent with.
+        """
         without_vector: set[int] = set()
         prepared_again = False
-        while failures:
-            positions = refused_with_vector(documents, failures, layout)
+        while write.failures:
+            positions = refused_with_vector(documents, write.failures, layout)
             if positions:
                 # The vector is the likely cause: finding a message by words only beats losing it.
                 documents = without_vectors(documents, positions)
                 without_vector.update(positions)
             else:
-                positions = [at for at, failure in failures.items() if failure.unprepared]
+                positions = [at for at, failure in write.failures.items() if failure.unprepared]
                 if prepared_again:
                     # A pipeline may have sent the others to an index that is not ours.
-                    positions = [at for at in positions if places.get(at) in layout.indices]
-                delay = budget.delay(reached=True) if positions else None
+                    positions = [
+                        at for at in positions if write.items[at]["_index"] in layout.indices
+                    ]
+                delay = write.budget.delay(reached=True) if positions else None
                 if delay is None:
                     break
                 await asleep(delay)
                 layout = await prepare_again(self._index, layout)
                 prepared_again = True
-            for position in positions:
-                del failures[position]
-            failed, existed = await write(documents, positions, layout=layout)
-            failures.update(failed)
-            existing |= existed
-        stored = {at: index for at, index in places.items() if at not in failures}
-        failures.update(await self._check(documents, stored, layout))
-        if (elsewhere and self._refresh) or (existing and self._refresh == "wait_for"):
-            # What another call has stored waits for no refresh of ours.
-            await self._index.refresh()
-        if stored_without := without_vector - failures.keys():
+            await self._send(write, documents, positions, layout)
+        if stored_without := without_vector - write.failures.keys():
             LOGGER.warning(
                 "Index %r refuses the vectors of %d messages: they are stored without vectors. "
                 "Use the embedding model of the other vectors in the index.",
                 self._index.name,
                 len(stored_without),
             )
-        if failures:
-            raise self._error(documents, dict(sorted(failures.items())))
-        return existing
+        return documents, layout
 
     def _labelled(self, documents: Sequence[Document], layout: IndexLayout) -> Sequence[Document]:
         """Return the documents with the metadata of the scope."""
@@ -179,31 +187,19 @@ class AsyncWriter:
             return set()
         return set(await self._index.fetch(documents, indices=indices))
 
-    async def _write(
+    async def _send(
         self,
+        write: PendingWrite,
         documents: Sequence[Document],
         positions: Sequence[int],
-        *,
         layout: IndexLayout,
-        budget: RetryBudget,
-        places: dict[int, str],
-        unanswered: set[int],
-    ) -> tuple[dict[int, Failure], set[int]]:
-        """Queue documents, and lead flushes or wait until the outcome of each is known.
-
-        Notes in `places` to which index each went, and in `unanswered` which were in a request
-        without an answer.
-
-        Returns:
-            Why some are not stored, by their positions, and the positions of those that were
-            stored before.
-        """
+    ) -> None:
+        """Queue documents, and lead flushes or wait until the outcome of each is known."""
         if not positions:
-            return {}, set()
-        lines = [self._lines(documents[position], layout) for position in positions]
-        self._index.state.check_event_loop(async_event_loop())
+            return
         signal = AsyncSignal()
-        write = PendingWrite(lines, signal, budget)
+        write.add(self._lines(documents, positions, layout), signal)
+        self._index.state.check_event_loop(async_event_loop())
         this, queue = async_caller(), self._queue
         try:
             queue = queue.entered_by(this)
@@ -216,10 +212,6 @@ class AsyncWriter:
         finally:
             queue.leave(write)
             queue.left_by(this)
-        places.update((positions[at], index) for at, index in write.indices.items())
-        unanswered.update(positions[at] for at in write.unanswered)
-        failures = {positions[at]: failure for at, failure in sorted(write.failures.items())}
-        return failures, {positions[at] for at in write.existing}
 
     async def _flush(self, leader: PendingWrite, queue: FlushQueue) -> None:
         # Even a pause of nothing lets those run who were just woken and have more to write.
@@ -230,14 +222,14 @@ class AsyncWriter:
             queue.step_down(leader)
             return
         try:
-            failures = await self._send(batch)
+            failures = await self._store_batch(batch)
             queue.settle(batch, failures, reached=self._index.state.reached)
         except BaseException:
             # The others' documents must go on: with the next leader, under the same ids.
             queue.requeue(batch)
             raise
 
-    async def _send(self, batch: Batch) -> Sequence[Failure | None]:
+    async def _store_batch(self, batch: Batch) -> Sequence[Failure | None]:
         lines: list[Any] = [write.lines[position] for write, position in batch]
         others = self._queue.others
         refreshes_apart = self._refresh is True and others.active
@@ -259,7 +251,7 @@ class AsyncWriter:
         others.note(items)
         self._note_layout(items)
         for (write, position), item in zip(batch, items, strict=True):
-            write.indices[position] = item["_index"]
+            write.items[position] = item
             if item["status"] == STATUS_CONFLICT:
                 write.existing.add(position)
         return [failure_of_created(item) for item in items]
@@ -311,32 +303,24 @@ class AsyncWriter:
             # All whose documents are under way look again before they return.
             INDICES.forget(key, layout)
 
-    async def _check(
-        self, documents: Sequence[Document], stored: Mapping[int, str], stale: IndexLayout
-    ) -> dict[int, Failure]:
-        """Look at the index again if documents were stored in one that is not the same.
+    async def _check(self, write: PendingWrite, documents: Sequence[Document]) -> None:
+        """Look at the index again, as documents were stored in one that is not the same.
 
-        Args:
-            documents: The documents.
-            stored: The indices of those that are stored, by their positions.
-            stale: What was known of the index when they were sent.
-
-        Returns:
-            Why some cannot be found there, by their positions.
+        Notes which of them cannot be found there.
         """
-        if INDICES.layout(self._index.key) is stale:
-            return {}
         layout = await prepare(self._index)
-        failures = {
-            position: failure_elsewhere(index)
-            for position, index in stored.items()
-            if index not in layout.indices
+        stored = {
+            position: item["_index"]
+            for position, item in write.items.items()
+            if position not in write.failures
         }
+        for position, index in stored.items():
+            if index not in layout.indices:
+                write.failures[position] = failure_elsewhere(index)
         if layout.added:
             # A mapping that takes any field may not have indexed them.
-            found = [position for position in stored if position not in failures]
-            failures.update(await self._index_again(documents, stored, found, layout))
-        return failures
+            found = [position for position in stored if position not in write.failures]
+            write.failures.update(await self._index_again(documents, stored, found, layout))
 
     async def _index_again(
         self,
@@ -374,9 +358,16 @@ class AsyncWriter:
             return True
         return self._refresh
 
-    def _lines(self, document: Document, layout: IndexLayout) -> bytes:
-        layout.check_lengths(self._index.name, document.session_id, document.metadata)
-        return lines_of(document, layout, routing=self._index.routing_of(document.session_id))
+    def _lines(
+        self, documents: Sequence[Document], positions: Sequence[int], layout: IndexLayout
+    ) -> dict[int, bytes]:
+        lines = {}
+        for position in positions:
+            document = documents[position]
+            layout.check_lengths(self._index.name, document.session_id, document.metadata)
+            routing = self._index.routing_of(document.session_id)
+            lines[position] = lines_of(document, layout, routing=routing)
+        return lines
 
     def _error(self, documents: Sequence[Document], failures: dict[int, Failure]) -> Exception:
         first = next(iter(failures.values()))
