@@ -24,6 +24,7 @@ from contenders import (
     OURS,
     PLAIN,
     SHARED,
+    TOLD,
     ByHand,
     ByHandAsync,
     Contender,
@@ -31,6 +32,7 @@ from contenders import (
     OursAsync,
     SharedBulk,
     SharedBulkOfThreads,
+    SharedBulkTold,
     new_index,
     server,
 )
@@ -50,13 +52,14 @@ from others import (
 
 from elasticsearch_chat_history import AsyncElasticsearchChatStore, ElasticsearchChatStore
 
-EXACT = (SHARED, OURS, PLAIN)
+EXACT = (SHARED, TOLD, OURS, PLAIN)
 # Those whose callers wait for each other's disk need so much longer that fewer turns are enough.
 SLOW = (PLAIN, UPSTREAM, SQLITE)
 SHARE_OF_THE_SLOW = 15
 MOST_CALLERS_OF_ALL = 64  # with more, only those that share their requests are compared
 CALLERS = (64, 512)
-ROWS = {"turns/s": "turns/s", "p50": "ms", "p99": "ms"}  # with their units
+# With their units. The last is the processor time of a turn in the process of the callers.
+ROWS = {"turns/s": "turns/s", "p50": "ms", "p99": "ms", "client": "µs"}
 
 
 class Crowd:
@@ -134,6 +137,7 @@ class Comparison:
             store = AsyncElasticsearchChatStore(self.index(stack), es_url=self.url)
             contenders: list[Contender] = [
                 SharedBulk(SHARED, client, self.index(stack)),
+                SharedBulkTold(TOLD, client, self.index(stack)),
                 OursAsync(OURS, await stack.enter_async_context(store)),
             ]
             if callers <= MOST_CALLERS_OF_ALL and not self.options.quick:
@@ -177,14 +181,15 @@ class Comparison:
         order = random.Random(table)  # noqa: S311  # the order is no secret
         for number in range(self.options.rounds + 1):
             for crowd in order.sample(crowds, len(crowds)):
-                begin = time.perf_counter()
+                begin, used = time.perf_counter(), time.process_time()
                 latencies = await run(crowd, self.turns_of_each(crowd))
-                taken = time.perf_counter() - begin
+                taken, used = time.perf_counter() - begin, time.process_time() - used
                 cuts = statistics.quantiles(latencies, n=100)
                 if number:
                     values["turns/s", crowd.name].append(len(latencies) / taken)
                     values["p50", crowd.name].append(cuts[49] * 1000)
                     values["p99", crowd.name].append(cuts[98] * 1000)
+                    values["client", crowd.name].append(used / len(latencies) * 1e6)
         for row, unit in ROWS.items():
             for crowd in crowds:
                 self.figures.add(table, row, crowd.name, unit, values[row, crowd.name])
@@ -207,7 +212,7 @@ async def measure(options: argparse.Namespace, chosen: Rows | None) -> Figures:
     """Return the figures of the tables with the chosen rows; None chooses all."""
     tables = None if chosen is None else {table for table, _ in chosen}
     url = server()
-    figures = Figures("concurrent_turns", version_of(url), {OURS: SHARED})
+    figures = Figures("concurrent_turns", version_of(url), {OURS: SHARED, TOLD: SHARED})
     comparison = Comparison(url, kinds()[0], figures, options)
     for callers in options.callers or CALLERS:
         if tables is None or f"{callers} tasks" in tables:

@@ -33,7 +33,7 @@ from elasticsearch_chat_history import (
     ElasticsearchChatStore,
 )
 from elasticsearch_chat_history._documents.document import time_ordered_id
-from elasticsearch_chat_history._documents.fields import PROPERTIES
+from elasticsearch_chat_history._documents.fields import PROPERTIES, IndexLayout
 from elasticsearch_chat_history._queries.last_messages import MOST_VISITED
 from elasticsearch_chat_history._queries.selection import (
     PAGE_SIZE,
@@ -41,15 +41,24 @@ from elasticsearch_chat_history._queries.selection import (
     session_query,
     total_order,
 )
+from elasticsearch_chat_history._requests.bulk import (
+    FILTER_PATH,
+    created_in,
+    failure_of_created,
+)
 
 OURS, PLAIN = "this package", "a bulk request a caller"
 SHARED = "the least that shares a bulk request"
+TOLD = "the same, told of each document"
 BY_HAND, BY_HAND_ASYNC = "by hand", "by hand, async"
 OURS_SYNC, OURS_ASYNC = f"{OURS} (sync)", f"{OURS} (async)"
 TURN: list[BaseMessage] = [
     HumanMessage("What is the difference between a primary shard and a replica?"),
     AIMessage("A primary shard takes the writes; a replica is a copy of it on another node."),
 ]
+
+
+WRITE_GUARD = IndexLayout(complete=True).write_guard
 
 
 class Contender(Protocol):
@@ -220,12 +229,29 @@ class SharedBulk(ByHandAsync):
             while self._waiting:
                 await asyncio.sleep(0)  # those who were just woken have their next turn ready
                 batch, self._waiting = self._waiting, []
-                lines = [line for operations, _ in batch for line in operations]
-                check(await self._client.bulk(**plain_bulk(self._index, lines)))
+                await self._store([line for operations, _ in batch for line in operations])
                 for _, waiter in batch:
                     waiter.set_result(None)
             self._busy = False
         await done
+
+    async def _store(self, operations: list[dict[str, Any]]) -> None:
+        check(await self._client.bulk(**plain_bulk(self._index, operations)))
+
+
+class SharedBulkTold(SharedBulk):
+    """The same, with what the promises of this package ask of Elasticsearch.
+
+    Each document names fields that the index must have, and the answer tells of each where it is.
+    """
+
+    async def _store(self, operations: list[dict[str, Any]]) -> None:
+        for action in operations[::2]:
+            action["create"]["dynamic_templates"] = WRITE_GUARD
+        request = {**plain_bulk(self._index, operations), "filter_path": FILTER_PATH}
+        items = created_in((await self._client.bulk(**request)).body)
+        if any(failure_of_created(item) or item["_index"] != self._index for item in items):
+            raise RuntimeError("a bulk request has failed in part")
 
 
 class SharedBulkOfThreads(ByHand):
