@@ -111,10 +111,10 @@ def draw_bars(
 
 
 def colour(name: str, limits: dict[str, str]) -> str:
-    """Return the colour of a column: what is compared, its limit, or another."""
-    if name in limits or not limits:
+    """Return the colour of a column: this package, one of its limits, or another."""
+    if not limits or name.startswith("this package"):
         return OURS
-    return LIMIT if name in limits.values() else OTHERS
+    return LIMIT if name in {*limits, *limits.values()} else OTHERS
 
 
 def draw_growth(axes: Any, row: Sequence[Figure]) -> None:
