@@ -137,9 +137,10 @@ class Comparison:
             store = AsyncElasticsearchChatStore(self.index(stack), es_url=self.url)
             contenders: list[Contender] = [
                 SharedBulk(SHARED, client, self.index(stack)),
-                SharedBulkTold(TOLD, client, self.index(stack)),
                 OursAsync(OURS, await stack.enter_async_context(store)),
             ]
+            if not self.options.quick:
+                contenders.insert(1, SharedBulkTold(TOLD, client, self.index(stack)))
             if callers <= MOST_CALLERS_OF_ALL and not self.options.quick:
                 contenders.append(ByHandAsync(PLAIN, client, self.index(stack)))
                 contenders += stack.enter_context(on_elasticsearch(self.url, client))

@@ -72,6 +72,11 @@ def test_what_is_a_quarter_further_from_its_limit_than_before_is_named(
     assert all("add, ours: 1.26 times its limit, kept 1.00" in line for line in said)
 
 
+def test_the_slowest_of_a_hundred_is_not_judged() -> None:
+    kept = figures(("p99", "by hand", [10]), ("p99", "ours", [10]))
+    assert worse(figures(("p99", "by hand", [10]), ("p99", "ours", [20])), kept) == []
+
+
 def test_a_slow_machine_makes_nothing_worse() -> None:
     kept = figures(("add", "by hand", [10]), ("add", "ours", [11]))
     assert worse(figures(("add", "by hand", [50]), ("add", "ours", [55])), kept) == []
