@@ -141,10 +141,10 @@ class Comparison:
             ]
             if not self.options.quick:
                 contenders.insert(1, SharedBulkTold(TOLD, client, self.index(stack)))
-            if callers <= MOST_CALLERS_OF_ALL and not self.options.quick:
-                contenders.append(ByHandAsync(PLAIN, client, self.index(stack)))
-                contenders += stack.enter_context(on_elasticsearch(self.url, client))
-                contenders += await stack.enter_async_context(on_postgresql_async(callers))
+                if callers <= MOST_CALLERS_OF_ALL:
+                    contenders.append(ByHandAsync(PLAIN, client, self.index(stack)))
+                    contenders += stack.enter_context(on_elasticsearch(self.url, client))
+                    contenders += await stack.enter_async_context(on_postgresql_async(callers))
             await self.compare(f"{callers} tasks", contenders, callers, Crowd.by_tasks)
 
     async def threads(self, callers: int) -> None:

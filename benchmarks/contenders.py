@@ -56,8 +56,6 @@ TURN: list[BaseMessage] = [
     HumanMessage("What is the difference between a primary shard and a replica?"),
     AIMessage("A primary shard takes the writes; a replica is a copy of it on another node."),
 ]
-
-
 WRITE_GUARD = IndexLayout(complete=True).write_guard
 
 
