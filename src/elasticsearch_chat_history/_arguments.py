@@ -125,18 +125,14 @@ def checked_refresh(refresh: object) -> Refresh:
 
 def checked_messages(messages: object) -> list[BaseMessage]:
     """Return the messages as a list, if all of them are messages."""
-    if not isinstance(messages, list):
-        # A message is itself iterable, by its fields.
-        is_one = isinstance(messages, (BaseMessage, str, Mapping))
-        if is_one or not isinstance(messages, Iterable):
-            raise TypeError(
-                f"messages must be a sequence of messages, but is a {type(messages).__name__}"
-            )
+    # A message is itself iterable, by its fields.
+    if isinstance(messages, (BaseMessage, str, Mapping)) or not isinstance(messages, Iterable):
+        raise TypeError(
+            f"messages must be a sequence of messages, but is a {type(messages).__name__}"
+        )
     listed = list(messages)
     for position, message in enumerate(listed):
-        # The metaclass of a message takes longer to say the same.
-        is_message = BaseMessage in type(message).__mro__ or isinstance(message, BaseMessage)
-        if not is_message:
+        if not isinstance(message, BaseMessage):
             raise TypeError(
                 f"messages must hold LangChain messages only, but the one at position {position} "
                 f"is a {type(message).__name__}; nothing is stored"

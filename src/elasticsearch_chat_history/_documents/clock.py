@@ -127,9 +127,7 @@ class HybridLogicalClock:
             start = max(last + 1, self._last)
             values = range(start, start + count)
         else:
-            start = max(self._last, last + SPACING)
-            if self._ends[start % SPACING] >= start:
-                start = self._unused(start)
+            start = self._unused(max(self._last, last + SPACING))
             values = range(start, start + count * SPACING, SPACING)
             self._ends[start % SPACING] = values[-1]
         self._remember(session, values[-1])
@@ -148,12 +146,11 @@ class HybridLogicalClock:
             self._last_of_session.popitem(last=False)
 
     def _forget_passed(self, now: int) -> None:
-        last_of_session = self._last_of_session
-        while last_of_session:
-            session = next(iter(last_of_session))
-            if last_of_session[session] + SPACING > now:
+        while self._last_of_session:
+            session, value = next(iter(self._last_of_session.items()))
+            if value + SPACING > now:
                 return
-            last_of_session.pop(session, None)
+            self._last_of_session.pop(session, None)
 
 
 # One for the process: two histories of one session must share their order.

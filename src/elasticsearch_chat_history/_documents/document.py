@@ -88,8 +88,7 @@ class Document(NamedTuple):
             "history": self.history,
         }
         if layout.complete:
-            body["seq"] = self.seq
-            body["content"] = self.content
+            body.update(seq=self.seq, content=self.content)
             # A message that cannot be read has no type.
             if self.type:
                 body["type"] = self.type

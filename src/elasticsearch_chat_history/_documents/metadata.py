@@ -65,9 +65,7 @@ def merged_metadata(
     general: Mapping[str, Any] | None, special: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
     """Return both together; for a key in both, the value of `special` takes precedence."""
-    if not general or not special:
-        return dict(general or special or {}) or None
-    return {**general, **special}
+    return {**(general or {}), **(special or {})} or None
 
 
 # The result is a copy of plain dicts and lists: json writes no other mappings, and later changes

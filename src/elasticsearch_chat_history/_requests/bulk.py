@@ -53,7 +53,7 @@ def lines_of(document: Document, layout: IndexLayout, *, routing: str | None = N
     if routing is not None:
         action["routing"] = routing
     source = document.source(layout)
-    return b'{"create":%b}\n%b\n' % (compact_json(action), compact_json(source))
+    return b"%b\n%b\n" % (compact_json({"create": action}), compact_json(source))
 
 
 def removal_line_of(hit: Mapping[str, Any]) -> bytes:

@@ -48,7 +48,6 @@ class PendingWrite:
         unsent: The documents that wait for a request.
         in_flight: How many are in a request now.
         items: What Elasticsearch last said of a document.
-        existing: The documents that were stored before.
         failures: Why a document is not stored.
         unanswered: Those that were in a request without an answer, which may have stored them.
         queued: Whether it is in the queue.
@@ -58,7 +57,7 @@ class PendingWrite:
 
     # With hundreds of callers, the garbage collector visits all of this with each answer.
     __slots__ = (
-        *("lines", "signal", "budget", "unsent", "in_flight", "items", "existing"),
+        *("signal", "budget", "lines", "unsent", "in_flight", "items"),
         *("failures", "unanswered", "queued", "leads", "gone"),
     )
 
@@ -70,7 +69,6 @@ class PendingWrite:
         self.unsent: deque[int] = deque()
         self.in_flight = 0
         self.items: dict[int, Mapping[str, Any]] = {}
-        self.existing: set[int] = set()
         self.failures: dict[int, Failure] = {}
         self.unanswered: set[int] = set()
         self.queued = False

@@ -113,7 +113,8 @@ class AsyncWriter:
             documents, layout = await self._send_again(write, documents, layout)
         if INDICES.layout(self._index.key) is not layout:
             await self._check(write, documents)
-        existing = write.existing | elsewhere
+        conflicts = {at for at, item in write.items.items() if item["status"] == STATUS_CONFLICT}
+        existing = conflicts | elsewhere
         if (elsewhere and self._refresh) or (existing and self._refresh == "wait_for"):
             # What another call has stored waits for no refresh of ours.
             await self._index.refresh()
@@ -252,8 +253,6 @@ class AsyncWriter:
         self._note_layout(items)
         for (write, position), item in zip(batch, items, strict=True):
             write.items[position] = item
-            if item["status"] == STATUS_CONFLICT:
-                write.existing.add(position)
         return [failure_of_created(item) for item in items]
 
     async def _store_then_refresh(self, lines: list[Any]) -> list[dict[str, Any]]:
