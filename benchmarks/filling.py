@@ -252,7 +252,13 @@ def make_index(
     client.indices.create(
         index=index,
         mappings=IndexDefinition(routing=routing).mappings,
-        settings={"number_of_replicas": 0, "refresh_interval": "-1", **settings},
+        settings={
+            "number_of_replicas": 0,
+            "refresh_interval": "-1",
+            # An index that is written to answers hardly anything from the cache.
+            "requests.cache.enable": False,
+            **settings,
+        },
     )
 
 

@@ -81,7 +81,7 @@ def test_the_most_recent_come_by_time_and_then_by_id() -> None:
 
 
 def test_an_aggregation_by_id_goes_on_behind_a_key() -> None:
-    first, next_ = keys_by_id(5), summaries_by_id(5, "s")
+    first, next_ = keys_by_id(5, None), summaries_by_id(5, "s")
     assert "after" not in first["sessions"]["composite"]
     assert next_["sessions"]["composite"]["after"] == {"session_id": "s"}
     assert next_["sessions"]["composite"]["size"] == 5

@@ -347,14 +347,16 @@ class AsyncElasticsearchChatStore:
         behind = checked_after(after)
         with self._open("Could not list sessions in Elasticsearch") as index:
             filters = message_filters(ttl=self._options.ttl, prefix=prefix, metadata=metadata)
-            return await AsyncSessionListing(index, filters).page(checked, most, behind)
+            return await AsyncSessionListing(index, filters, prefix=prefix).page(
+                checked, most, behind
+            )
 
     async def acount_sessions(
         self, *, prefix: str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> int:
         """Return the number of sessions; messages that `ttl` hides do not count.
 
-        Each request counts up to 10,000 sessions.
+        It visits all messages that match, with two requests for each 10,000 sessions.
 
         Args:
             prefix: The prefix of the ids of the sessions.
@@ -375,7 +377,7 @@ class AsyncElasticsearchChatStore:
         """
         with self._open("Could not count in Elasticsearch") as index:
             filters = message_filters(ttl=self._options.ttl, prefix=prefix, metadata=metadata)
-            return await AsyncSessionListing(index, filters).count_sessions()
+            return await AsyncSessionListing(index, filters, prefix=prefix).count_sessions()
 
     async def acount_messages(
         self, *, session_id: str | None = None, metadata: Mapping[str, Any] | None = None

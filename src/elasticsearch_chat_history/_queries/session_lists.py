@@ -83,7 +83,7 @@ def checked_after(after: object) -> Position | None:
     return -last_at, session_id
 
 
-def keys_by_id(count: int, after: str | None = None) -> dict[str, Any]:
+def keys_by_id(count: int, after: str | None) -> dict[str, Any]:
     """Return the aggregation that finds the next `count` sessions in the order of their ids.
 
     It is exact on any number of shards, and can continue after the last session:
@@ -143,6 +143,13 @@ def newest_sessions(count: int) -> dict[str, Any]:
     }
 
 
+def id_of(bucket: Mapping[str, Any]) -> str:
+    """Return the id of a session of an answer."""
+    key = bucket["key"]
+    session_id: str = key if isinstance(key, str) else key["session_id"]
+    return session_id
+
+
 def hits_in(bucket: Mapping[str, Any]) -> tuple[Hit, Hit]:
     """Return the hits of the first and the last message of a session."""
     (first,) = bucket["first"]["hits"]["hits"]
@@ -152,8 +159,7 @@ def hits_in(bucket: Mapping[str, Any]) -> tuple[Hit, Hit]:
 
 def summary_of(bucket: Mapping[str, Any]) -> SessionSummary:
     """Return the summary of one session of an answer."""
-    key = bucket["key"]
-    session_id: str = key if isinstance(key, str) else key["session_id"]
+    session_id = id_of(bucket)
     first, last = hits_in(bucket)
     last_at = int(last["sort"][0])
     return SessionSummary(

@@ -206,6 +206,15 @@ def max_hits_in(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
+def is_expensive_query(error: Exception) -> bool:
+    """Tell whether a cluster does not allow a query, such as one for a range of ids.
+
+    The setting is `search.allow_expensive_queries`:
+    https://www.elastic.co/docs/reference/query-languages/querydsl
+    """
+    return isinstance(error, ApiError) and "search.allow_expensive_queries" in str(error.body)
+
+
 def is_lost_point_in_time(error: Exception) -> bool:
     """Tell whether a point in time has expired, or was lost with its node."""
     return isinstance(error, ApiError) and "search_context_missing_exception" in _kinds(error)

@@ -156,6 +156,14 @@ class AsyncChatIndex:
             worth_retrying=worth_retrying,
         )
 
+    async def terms(self, field: str, count: int, *, after: str | None, prefix: str | None) -> Any:
+        """Return the answer to a search for the next `count` terms of a field, in their order."""
+        return await self._read(
+            lambda client: client.terms_enum(
+                index=self.name, field=field, size=count, search_after=after, string=prefix
+            )
+        )
+
     def answered(self, error: Exception | None = None) -> None:
         """Note an answer of the server, or an `error` of the client, which may be one."""
         self.state.answered(error)

@@ -24,13 +24,17 @@ from elasticsearch_chat_history._queries.session_lists import (
     summaries_of,
     summary_of,
 )
+from elasticsearch_chat_history._queries.sessions_by_id import SearchById, id_ahead
 from elasticsearch_chat_history._requests.failures import (
+    is_expensive_query,
     is_lost_point_in_time,
     is_retriable_search,
     missing_index_ignored,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from elasticsearch_chat_history._async.index.index import AsyncChatIndex
     from elasticsearch_chat_history._queries.filters import Clauses
     from elasticsearch_chat_history._queries.session_lists import Position, SessionOrder
@@ -44,11 +48,15 @@ class AsyncSessionListing:
     Args:
         index: The index.
         filters: The clauses that the messages have to match.
+        prefix: What the ids of all sessions that match begin with.
     """
 
-    def __init__(self, index: AsyncChatIndex, filters: Clauses) -> None:
+    def __init__(
+        self, index: AsyncChatIndex, filters: Clauses, *, prefix: str | None = None
+    ) -> None:
         self._index = index
         self._filters = filters
+        self._prefix = prefix
         self._pages = AsyncPages(index)
 
     async def page(
@@ -65,19 +73,21 @@ class AsyncSessionListing:
         """Return how many sessions there are."""
         total = 0
         with missing_index_ignored():
-            count, after = await self._count_keys(KEYS_AT_ONCE)
-            total = count
-            while count == KEYS_AT_ONCE:
-                count, after = await self._count_keys(KEYS_AT_ONCE, after)
-                total += count
+            search = self._search_by_id()
+            while not search.ended:
+                total += len(await self._next(search, KEYS_AT_ONCE))
         return total
 
     async def count_messages(self) -> int:
         """Return how many messages there are."""
         with missing_index_ignored():
             # The count API would ignore a shard that does not answer.
-            found = await self._search(
-                size=0, track_total_hits=True, filter_path="hits.total.value"
+            found = await self._index.search(
+                query=messages_only(self._filters),
+                size=0,
+                track_total_hits=True,
+                filter_path="hits.total.value",
+                worth_retrying=is_retriable_search,
             )
             return int(found["hits"]["total"]["value"])
         return 0
@@ -85,16 +95,11 @@ class AsyncSessionListing:
     async def _page_by_id(self, limit: int, after: str | None) -> list[SessionSummary]:
         """Return the first `limit` sessions whose ids come after `after`."""
         size = self._pages.size(SESSIONS_AT_ONCE, messages_each=MESSAGES_EACH)
+        search = self._search_by_id(after)
         summaries: list[SessionSummary] = []
-        while len(summaries) < limit:
+        while len(summaries) < limit and not search.ended:
             asked = min(size.messages, limit - len(summaries))
-            found = await self._summaries(self._filters, summaries_by_id(asked, after), size)
-            if found is None:
-                continue
-            summaries += found
-            if len(found) < asked:
-                break
-            after = found[-1].session_id
+            summaries += self._summaries_in(await self._next(search, asked, size), size)
         return summaries
 
     async def _recent_page(self, limit: int, after: Position | None) -> list[SessionSummary]:
@@ -114,8 +119,7 @@ class AsyncSessionListing:
             summaries: list[SessionSummary] = []
             while len(summaries) < len(wanted):
                 ids = wanted[len(summaries) : len(summaries) + size.messages]
-                filters = [*self._filters, *session_filters(ids)]
-                found = await self._summaries(filters, summaries_of(ids), size, pit)
+                found = await self._summaries_of(ids, size, pit)
                 if found is not None:
                     by_id = {summary.session_id: summary for summary in found}
                     summaries += [by_id[session_id] for session_id in ids]
@@ -123,53 +127,85 @@ class AsyncSessionListing:
         finally:
             await self._index.close_point_in_time(pit["id"])
 
-    async def _count_keys(self, most: int, after: str | None = None) -> tuple[int, str | None]:
-        """Return how many sessions come after `after`, up to `most`, and the last one of them."""
-        found = await self._search(
-            size=0,
-            track_total_hits=False,
-            aggregations=keys_by_id(most, after),
-            # The sessions are only counted.
-            filter_path=[
-                "aggregations.sessions.after_key",
-                "aggregations.sessions.buckets.doc_count",
-            ],
-        )
-        sessions = found.body.get("aggregations", {}).get("sessions", {})
-        return len(sessions.get("buckets", [])), sessions.get("after_key", {}).get("session_id")
+    async def _next(
+        self, search: SearchById, count: int, size: PageSize | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the next sessions by id, at most `count`; possibly none though there are more.
 
-    async def _search(self, **arguments: Any) -> Any:
-        return await self._index.search(
-            query=messages_only(self._filters),
-            **arguments,
-            worth_retrying=is_retriable_search,
-        )
+        Args:
+            search: What was found so far.
+            count: How many to return at most.
+            size: The size of a page of summaries; None returns no more than the ids.
+        """
+        ahead = search.ids_ahead(count)
+        upto = None if ahead is None else await self._id_ahead(search.after, ahead)
+        query = messages_only([*self._filters, *search.clauses(upto)])
+        arguments = {
+            "size": 0,
+            "track_total_hits": False,
+            "terminate_after": search.most_visited(count),
+        }
+        try:
+            if size is None:
+                found = await self._index.search(
+                    **arguments,
+                    query=query,
+                    aggregations=keys_by_id(count, search.after),
+                    filter_path=["terminated_early", "aggregations.sessions.buckets.key"],
+                    worth_retrying=is_retriable_search,
+                )
+            else:
+                groups = summaries_by_id(count, search.after)
+                selection = Selection(query, order=[])
+                found = await self._pages.search(selection, size, **arguments, aggregations=groups)
+        except (ApiError, TransportError) as error:
+            if ahead is not None and is_expensive_query(error):
+                search.without_ranges()
+            elif size is None:
+                raise
+            else:
+                self._pages.shrink_or_raise(size, error)
+            return []
+        return search.found(found.body, count, upto)
 
-    async def _summaries(
-        self,
-        filters: Clauses,
-        aggregations: dict[str, Any],
-        size: PageSize,
-        pit: dict[str, str] | None = None,
+    def _search_by_id(self, after: str | None = None) -> SearchById:
+        # A prefix, and an age, do not make it few.
+        by_metadata = any({"prefix", "range"}.isdisjoint(clause) for clause in self._filters)
+        few_match = by_metadata or bool(self._index.scope.clauses)
+        return SearchById(after, prefix=self._prefix, few_match=few_match)
+
+    async def _id_ahead(self, after: str | None, count: int) -> str | None:
+        """Return the id that is so many ids ahead; None if there may be fewer."""
+        terms = await self._index.terms("session_id", count, after=after, prefix=self._prefix)
+        return id_ahead(terms, count, after)
+
+    async def _summaries_of(
+        self, session_ids: Sequence[str], size: PageSize, pit: dict[str, str]
     ) -> list[SessionSummary] | None:
-        """Return the sessions of one aggregation; None if `size` was too large and was reduced."""
-        selection = Selection(messages_only(filters), order=[])
-        where = {} if pit is None else {"pit": pit}
+        """Return the summaries of some sessions; None if `size` was too large and was reduced."""
+        query = messages_only([*self._filters, *session_filters(session_ids)])
         try:
             found = await self._pages.search(
-                selection, size, aggregations=aggregations, size=0, track_total_hits=False, **where
+                Selection(query, order=[]),
+                size,
+                aggregations=summaries_of(session_ids),
+                size=0,
+                track_total_hits=False,
+                pit=pit,
             )
         except (ApiError, TransportError) as error:
             self._pages.shrink_or_raise(size, error)
             return None
-        if pit is not None:
-            pit["id"] = found["pit_id"]
-        buckets = found["aggregations"]["sessions"]["buckets"]
+        pit["id"] = found["pit_id"]
+        return self._summaries_in(found["aggregations"]["sessions"]["buckets"], size)
+
+    def _summaries_in(
+        self, buckets: Sequence[Mapping[str, Any]], size: PageSize
+    ) -> list[SessionSummary]:
+        """Return the summaries of the sessions of an answer, from which `size` learns."""
         hits = [hits_in(bucket) for bucket in buckets]
         self._pages.learn(size, [hit for both in hits for hit in both])
-        summaries = []
-        for bucket, (_, last) in zip(buckets, hits, strict=True):
-            summary = summary_of(bucket)
+        summaries = [summary_of(bucket) for bucket in buckets]
+        for summary, (_, last) in zip(summaries, hits, strict=True):
             self._index.observe(summary.session_id, [last])
-            summaries.append(summary)
         return summaries
