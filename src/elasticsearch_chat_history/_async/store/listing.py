@@ -140,10 +140,13 @@ class AsyncSessionListing:
         ahead = search.ids_ahead(count)
         upto = None if ahead is None else await self._id_ahead(search.after, ahead)
         query = messages_only([*self._filters, *search.clauses(upto)])
+        most_visited = search.most_visited(count)
         arguments = {
-            "size": 0,
+            # Elasticsearch 8.19 stops early only where it looks for hits.
+            "size": 0 if most_visited is None else 1,
+            "source": False,
             "track_total_hits": False,
-            "terminate_after": search.most_visited(count),
+            "terminate_after": most_visited,
         }
         try:
             if size is None:
@@ -156,7 +159,7 @@ class AsyncSessionListing:
                 )
             else:
                 groups = summaries_by_id(count, search.after)
-                selection = Selection(query, order=[])
+                selection = Selection(query, order=[], fields=())
                 found = await self._pages.search(selection, size, **arguments, aggregations=groups)
         except (ApiError, TransportError) as error:
             if ahead is not None and is_expensive_query(error):
