@@ -28,6 +28,7 @@ settings.load_profile("any machine")
 
 pytest_plugins = [
     "tests.support.corpus",
+    "tests.support.many_sessions",
     "tests.support.own_nodes",
     "tests.support.tls_proxy",
     "tests.support.visible_output",

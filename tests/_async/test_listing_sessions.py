@@ -1,8 +1,6 @@
 """Sessions are listed exactly, in pages, whatever the shards and whoever writes."""
 
 import json
-import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -38,16 +36,6 @@ pytestmark = pytest.mark.server_side
 Order = Literal["recent", "id"]
 both_orders = pytest.mark.parametrize("order", ["recent", "id"])
 DOCUMENTS = documents_of_many_sessions()
-
-
-@pytest.fixture(scope="module")
-def index_of_many_sessions(admin: Elasticsearch) -> Iterator[str]:
-    """An index of three shards that the tests only read."""
-    name = f"test-{uuid.uuid4().hex}"
-    admin.indices.create(index=name, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3})
-    store(admin, name, DOCUMENTS)
-    yield name
-    admin.indices.delete(index=name)
 
 
 @pytest.fixture

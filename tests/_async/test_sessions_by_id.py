@@ -1,7 +1,5 @@
 """Sessions by id are exact, however few ids are looked at, and visit no messages of others."""
 
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,16 +35,6 @@ FILTERS: list[dict[str, Any]] = [
     {"metadata": {"tenant": ["odd", "even"]}},
     {"metadata": {"tenant": "none"}},
 ]
-
-
-@pytest.fixture(scope="module")
-def index_of_many_sessions(admin: Elasticsearch) -> Iterator[str]:
-    """An index of three shards that the tests only read."""
-    name = f"test-{uuid.uuid4().hex}"
-    admin.indices.create(index=name, mappings=OWN_MAPPINGS, settings={"index.number_of_shards": 3})
-    store(admin, name, DOCUMENTS)
-    yield name
-    admin.indices.delete(index=name)
 
 
 @pytest.fixture
