@@ -48,7 +48,7 @@ LIMITS = {OURS_SYNC: BY_HAND, OURS_ASYNC: BY_HAND_ASYNC}
 LAST = 20
 LONG_SESSIONS = "Long sessions"
 WARM_UP = 5  # times fewer calls than in a round
-LONGER = 10  # times longer than the others, about, are the calls with many messages
+FEWER = 4  # times fewer calls with many messages, which take longer
 
 Call = Callable[[Way, Kind, str, int], Awaitable[float]]
 
@@ -102,14 +102,14 @@ def name_of_many(kind: Kind) -> str:
 
 def rows(kind: Kind, runs: int, chosen: Rows | None) -> list[Row]:
     """Return what is measured with a kind of messages; None chooses all."""
-    longer = max(2, runs // LONGER)
+    fewer = max(3, runs // FEWER)
     every = [
         Row("add a turn", runs, add_turn),
         Row(f"last {LAST} and a turn", runs, chat),
-        Row(name_of_many(kind), longer, add_many),
+        Row(name_of_many(kind), fewer, add_many),
         Row(f"read {LAST}", runs, read_short),
         Row(f"last {LAST} of {kind.many:,}", runs, read_last),
-        Row(f"read {kind.many:,}", 2 * longer, read_many),
+        Row(f"read {kind.many:,}", fewer, read_many),
     ]
     return [row for row in every if chosen is None or (kind.name, row.name) in chosen]
 
