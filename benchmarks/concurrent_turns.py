@@ -56,6 +56,8 @@ EXACT = (SHARED, TOLD, OURS, PLAIN)
 # Those whose callers wait for each other's disk need so much longer that fewer turns are enough.
 SLOW = (PLAIN, UPSTREAM, SQLITE)
 SHARE_OF_THE_SLOW = 15
+ROUNDS_FOR_THE_SLOW = 3  # they take part in the first of so many
+ROUNDS = 15  # of a few seconds each, in which the noise of the machine is large
 MOST_CALLERS_OF_ALL = 64  # with more, only those that share their requests are compared
 CALLERS = (64, 512)
 # With their units. The last is the processor time of a turn in the process of the callers.
@@ -180,8 +182,10 @@ class Comparison:
         values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         crowds = [Crowd(contender, self.kind, callers, table) for contender in contenders]
         order = random.Random(table)  # noqa: S311  # the order is no secret
+        fast = [crowd for crowd in crowds if crowd.name not in SLOW]
         for number in range(self.options.rounds + 1):
-            for crowd in order.sample(crowds, len(crowds)):
+            those = crowds if not number or number % ROUNDS_FOR_THE_SLOW == 1 else fast
+            for crowd in order.sample(those, len(those)):
                 begin, used = time.perf_counter(), time.process_time()
                 latencies = await run(crowd, self.turns_of_each(crowd))
                 taken, used = time.perf_counter() - begin, time.process_time() - used
@@ -225,14 +229,14 @@ async def measure(options: argparse.Namespace, chosen: Rows | None) -> Figures:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a table for tasks and one for threads for each number of callers."""
-    parser = arguments(__doc__)
+    parser = arguments(__doc__, rounds=ROUNDS)
     parser.add_argument("--callers", type=int, action="append", help="by default 64 and 512")
     parser.add_argument(
         "--turns",
         type=int,
         help="of each of 64 callers in a round, by default 60, or 30 with --quick",
     )
-    options = parsed(parser, argv, quick_rounds=3)
+    options = parsed(parser, argv, rounds=ROUNDS, quick_rounds=3)
     options.turns = options.turns or (30 if options.quick else 60)
     return finish(options, lambda chosen: asyncio.run(measure(options, chosen)))
 

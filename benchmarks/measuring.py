@@ -14,7 +14,6 @@ from contenders import Contender
 from figures import Figures, much_worse, worse
 from langchain_core.messages import BaseMessage
 
-ROUNDS = 5
 # Rows to measure, by their tables and names.
 Rows = set[tuple[str, str]]
 
@@ -121,10 +120,10 @@ def essence(message: BaseMessage) -> tuple[Any, ...]:
     return (message.type, message.content, *(getattr(message, name, None) for name in names))
 
 
-def arguments(description: str | None) -> argparse.ArgumentParser:
+def arguments(description: str | None, *, rounds: int) -> argparse.ArgumentParser:
     """Return a parser with the options of every benchmark of contenders."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}, or fewer with --quick")
+    parser.add_argument("--rounds", type=int, help=f"by default {rounds}, or fewer with --quick")
     ending = parser.add_mutually_exclusive_group()
     ending.add_argument("--keep", action="store_true", help="write the figures to a file")
     ending.add_argument(
@@ -136,11 +135,15 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def parsed(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None, *, quick_rounds: int
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    *,
+    rounds: int,
+    quick_rounds: int,
 ) -> argparse.Namespace:
     """Return the options, with the number of rounds."""
     options = parser.parse_args(argv)
-    options.rounds = options.rounds or (quick_rounds if options.quick else ROUNDS)
+    options.rounds = options.rounds or (quick_rounds if options.quick else rounds)
     return options
 
 

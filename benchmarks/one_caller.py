@@ -47,6 +47,7 @@ from elasticsearch_chat_history._documents.document import time_ordered_id
 LIMITS = {OURS_SYNC: BY_HAND, OURS_ASYNC: BY_HAND_ASYNC}
 LAST = 20
 LONG_SESSIONS = "Long sessions"
+ROUNDS = 5
 WARM_UP = 5  # times fewer calls than in a round
 FEWER = 4  # times fewer calls with many messages, which take longer
 
@@ -245,12 +246,12 @@ async def measure(options: argparse.Namespace, chosen: Rows | None) -> Figures:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a table for each kind of messages, and one for long sessions."""
-    parser = arguments(__doc__)
+    parser = arguments(__doc__, rounds=ROUNDS)
     parser.add_argument(
         "--runs", type=int, help="calls of each way in a round, by default 25, or 10 with --quick"
     )
     parser.add_argument("--length", type=int, default=1_000_000, help="of the long session")
-    options = parsed(parser, argv, quick_rounds=3)
+    options = parsed(parser, argv, rounds=ROUNDS, quick_rounds=3)
     options.runs = options.runs or (10 if options.quick else 25)
     return finish(options, lambda chosen: asyncio.run(measure(options, chosen)))
 
