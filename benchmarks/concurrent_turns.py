@@ -55,9 +55,9 @@ from elasticsearch_chat_history import AsyncElasticsearchChatStore, Elasticsearc
 EXACT = (SHARED, TOLD, OURS, PLAIN)
 # Those whose callers wait for each other's disk need so much longer that fewer turns are enough.
 SLOW = (PLAIN, UPSTREAM, SQLITE)
-SHARE_OF_THE_SLOW = 15
+SHARE_OF_THE_SLOW = 10
 ROUNDS_FOR_THE_SLOW = 3  # they take part in the first of so many
-ROUNDS = 15  # of a few seconds each, in which the noise of the machine is large
+ROUNDS = 15  # of a second or two, so that all see the same noise of the machine
 MOST_CALLERS_OF_ALL = 64  # with more, only those that share their requests are compared
 CALLERS = (64, 512)
 # With their units. The last is the processor time of a turn in the process of the callers.
@@ -231,13 +231,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print a table for tasks and one for threads for each number of callers."""
     parser = arguments(__doc__, rounds=ROUNDS)
     parser.add_argument("--callers", type=int, action="append", help="by default 64 and 512")
-    parser.add_argument(
-        "--turns",
-        type=int,
-        help="of each of 64 callers in a round, by default 60, or 30 with --quick",
-    )
+    parser.add_argument("--turns", type=int, default=30, help="of each of 64 callers in a round")
     options = parsed(parser, argv, rounds=ROUNDS, quick_rounds=3)
-    options.turns = options.turns or (30 if options.quick else 60)
     return finish(options, lambda chosen: asyncio.run(measure(options, chosen)))
 
 
