@@ -43,7 +43,7 @@ def test_a_history_has_all_methods_of_the_class_by_itself(history_class: type) -
     assert {*public, "messages", "__str__"} <= ours
 
 
-@pytest.mark.server_side
+@pytest.mark.heavy
 def test_the_histories_work_without_the_class_of_langchain(
     server: RunningElasticsearch | LocalElasticsearch,
 ) -> None:
