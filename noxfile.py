@@ -63,7 +63,7 @@ BENCHMARKS = [
 QUICK_BENCHMARKS = ["one_caller", "concurrent_turns"]
 UPSTREAM = ["langchain-elasticsearch==1.0.0", "elasticsearch[async]<9"]
 
-# Each Python with the newest client, and the oldest and the newest Python with the others.
+# Each Python with client 9, and the oldest and the newest with client 8, too.
 MATRIX = [
     *((python, "9", DEFAULT_SERVER) for python in PYTHONS),
     *((python, "8", DEFAULT_SERVER) for python in (OLDEST, NEWEST)),

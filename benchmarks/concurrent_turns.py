@@ -229,7 +229,7 @@ async def measure(options: argparse.Namespace, chosen: Rows | None) -> Figures:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a table for tasks and one for threads for each number of callers."""
-    parser = arguments(__doc__, rounds=ROUNDS)
+    parser = arguments(__doc__)
     parser.add_argument("--callers", type=int, action="append", help="by default 64 and 512")
     parser.add_argument("--turns", type=int, default=30, help="of each of 64 callers in a round")
     options = parsed(parser, argv, rounds=ROUNDS, quick_rounds=3)

@@ -120,10 +120,9 @@ def essence(message: BaseMessage) -> tuple[Any, ...]:
     return (message.type, message.content, *(getattr(message, name, None) for name in names))
 
 
-def arguments(description: str | None, *, rounds: int) -> argparse.ArgumentParser:
+def arguments(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the options of every benchmark of contenders."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, help=f"by default {rounds}, or fewer with --quick")
     ending = parser.add_mutually_exclusive_group()
     ending.add_argument("--keep", action="store_true", help="write the figures to a file")
     ending.add_argument(
@@ -141,7 +140,9 @@ def parsed(
     rounds: int,
     quick_rounds: int,
 ) -> argparse.Namespace:
-    """Return the options, with the number of rounds."""
+    """Return the options, with the number of rounds, which is an option as well."""
+    usual = f"by default {rounds}, or {quick_rounds} with --quick"
+    parser.add_argument("--rounds", type=int, help=usual)
     options = parser.parse_args(argv)
     options.rounds = options.rounds or (quick_rounds if options.quick else rounds)
     return options

@@ -246,7 +246,7 @@ async def measure(options: argparse.Namespace, chosen: Rows | None) -> Figures:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a table for each kind of messages, and one for long sessions."""
-    parser = arguments(__doc__, rounds=ROUNDS)
+    parser = arguments(__doc__)
     parser.add_argument(
         "--runs", type=int, help="calls of each way in a round, by default 25, or 10 with --quick"
     )
